@@ -1,0 +1,95 @@
+//! What interpreters say of a report.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::clinical::model::ResultId;
+
+/// How soon a person must act. Ordered: a later variant is more urgent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Urgency {
+    /// Context only, no action implied.
+    Info,
+    /// At the next contact, or a repeat at the stated interval.
+    Routine,
+    /// Within two weeks, unless the finding says sooner.
+    Soon,
+    /// The same calendar day.
+    SameDay,
+    /// Now.
+    Emergency,
+}
+
+impl Urgency {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Routine => "routine",
+            Self::Soon => "soon",
+            Self::SameDay => "same_day",
+            Self::Emergency => "emergency",
+        }
+    }
+
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Info, Self::Routine, Self::Soon, Self::SameDay, Self::Emergency]
+            .into_iter()
+            .find(|urgency| urgency.as_str() == word)
+    }
+}
+
+/// One statement of an interpreter, with what it rests on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The rule's id, such as `potassium-with-haemolysis`.
+    pub id: String,
+    pub urgency: Urgency,
+    /// The results it rests on; never empty, and each exists in the report.
+    pub about: Vec<ResultId>,
+    pub clinician_text: String,
+    /// Empty where the clinician must speak first.
+    pub patient_text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follow_up: Option<String>,
+    /// The rule's conditions as they were met, and named formulas with their inputs and outcome.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
+    /// Where the rule comes from, such as `RCPath G158 (2017)`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+}
+
+/// Something that was not interpreted, and why. Unknown is never normal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotAssessed {
+    /// A rule's id, or a result's.
+    pub subject: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub about: Vec<ResultId>,
+    pub reason: String,
+}
+
+/// The answer of one interpreter about one report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interpretation {
+    /// Such as `rules`.
+    pub interpreter: String,
+    pub version: String,
+    /// SHA-256 of the knowledge it used, in hexadecimal.
+    pub digest: String,
+    /// Most urgent first.
+    pub findings: Vec<Finding>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_assessed: Vec<NotAssessed>,
+    /// One line for each result: whether it is in or out of the range sent with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub range_flags: Vec<(ResultId, String)>,
+}
+
+impl Interpretation {
+    /// The most urgent finding's urgency; `Routine` cannot be assumed, so none is none.
+    pub fn urgency(&self) -> Option<Urgency> {
+        self.findings.iter().map(|finding| finding.urgency).max()
+    }
+}

@@ -1,0 +1,231 @@
+//! Views into a decoded message: a segment, and the parts of it at every level.
+//!
+//! All are cheap to copy, borrow the message, and know their [`Location`]. Asking for a part that is not there
+//! gives an empty element at that location, because HL7 does not tell an absent part from an empty one.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::formats::hl7v2::Message;
+use crate::formats::hl7v2::decode::Level;
+use crate::formats::hl7v2::decode::Mark;
+use crate::formats::hl7v2::decode::SegmentIndex;
+use crate::formats::hl7v2::deviation::Position;
+use crate::formats::hl7v2::escape;
+use crate::formats::hl7v2::location::Location;
+use crate::formats::hl7v2::location::name_text;
+
+/// One segment.
+#[derive(Clone, Copy)]
+pub struct Segment<'m> {
+    pub(super) message: &'m Message<'m>,
+    pub(super) index: &'m SegmentIndex,
+}
+
+impl<'m> Segment<'m> {
+    pub fn name(&self) -> &'m str {
+        name_text(&self.index.name)
+    }
+
+    /// The number of this segment among those of its name, from one.
+    pub fn ordinal(&self) -> u32 {
+        self.index.ordinal
+    }
+
+    pub fn location(&self) -> Location {
+        Location::segment(self.index.name, self.index.ordinal)
+    }
+
+    /// The bytes and line of the whole segment, its terminator included.
+    pub fn position(&self) -> Position {
+        self.message.position(self.index.start, self.index.next, Some(self.location()))
+    }
+
+    /// The segment as sent (after the character set), without its terminator.
+    pub fn raw(&self) -> &'m str {
+        self.message.slice(self.index.content, self.index.end)
+    }
+
+    /// How many fields were sent, empty ones included; in MSH, MSH-1 and MSH-2 count.
+    pub fn field_count(&self) -> u32 {
+        self.index.fields_to - self.index.fields_from
+    }
+
+    /// A field by HL7's number: in MSH, field 1 is the separator itself and field 2 the encoding characters.
+    pub fn field(&self, number: u32) -> Element<'m> {
+        let at = self.location().field(number);
+        let place = number
+            .checked_sub(1)
+            .and_then(|offset| self.index.fields_from.checked_add(offset))
+            .filter(|&place| place < self.index.fields_to)
+            .and_then(|place| self.message.fields.get(place as usize).map(|field| (place, field)));
+        let Some((place, field)) = place else {
+            return Element { message: self.message, start: self.index.end, end: self.index.end, marks: &[], at };
+        };
+        let marks_to = match self.message.fields.get(place as usize + 1) {
+            Some(next) => next.mark as usize,
+            None => self.message.marks.len(),
+        };
+        let marks = self.message.marks.get(field.mark as usize..marks_to).unwrap_or_default();
+        Element { message: self.message, start: field.start, end: field.end, marks, at }
+    }
+
+    pub fn fields(&self) -> impl Iterator<Item = Element<'m>> + use<'m> {
+        let segment = *self;
+        (1..=self.field_count()).map(move |number| segment.field(number))
+    }
+}
+
+impl fmt::Debug for Segment<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Segment({})", self.location())
+    }
+}
+
+/// A field, repetition, component or subcomponent.
+#[derive(Clone, Copy)]
+pub struct Element<'m> {
+    pub(super) message: &'m Message<'m>,
+    start: u32,
+    end: u32,
+    /// The delimiters inside this element, all of a lower level than its own.
+    marks: &'m [Mark],
+    at: Location,
+}
+
+impl<'m> Element<'m> {
+    pub fn location(&self) -> Location {
+        self.at
+    }
+
+    pub fn position(&self) -> Position {
+        self.message.position(self.start, self.end, Some(self.at))
+    }
+
+    /// The element as sent: escapes not decoded, delimiters of lower levels included.
+    pub fn raw(&self) -> &'m str {
+        self.message.slice(self.start, self.end)
+    }
+
+    /// The element's plain text: escapes decoded. Delimiters of lower levels stay in it, so nothing is lost
+    /// where a value has more parts than the reader expects.
+    pub fn text(&self) -> Cow<'m, str> {
+        escape::decode(self.raw(), &self.message.delimiters, self.message.charset)
+    }
+
+    /// Nothing was sent.
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// The explicit null `""`: the sender says there is no value, and an older one is to be deleted.
+    pub fn is_null(&self) -> bool {
+        self.raw() == "\"\""
+    }
+
+    /// Whether anything but delimiters was sent at any level below; an explicit null counts.
+    pub fn is_populated(&self) -> bool {
+        (self.end - self.start) as usize > self.marks.len()
+    }
+
+    /// Whether the sender cut the value short (chapter 2, §2.5.5.2).
+    pub fn is_truncated(&self) -> bool {
+        self.message.delimiters.truncation.is_some_and(|mark| self.raw().as_bytes().last() == Some(&mark))
+    }
+
+    /// Whether this element is divided into repetitions, components or subcomponents.
+    pub fn is_divided(&self) -> bool {
+        !self.marks.is_empty()
+    }
+
+    /// All repetitions of a field: at least one, which may be empty.
+    pub fn repetitions(&self) -> impl Iterator<Item = Element<'m>> + use<'m> {
+        self.parts(Level::Repetition)
+    }
+
+    /// All components, of the first repetition where this is a field.
+    pub fn components(&self) -> impl Iterator<Item = Element<'m>> + use<'m> {
+        self.first(Level::Repetition).parts(Level::Component)
+    }
+
+    /// All subcomponents, of the first component where this is a field or repetition.
+    pub fn subcomponents(&self) -> impl Iterator<Item = Element<'m>> + use<'m> {
+        self.first(Level::Repetition).first(Level::Component).parts(Level::Subcomponent)
+    }
+
+    pub fn repetition(&self, number: u32) -> Element<'m> {
+        self.part(Level::Repetition, number)
+    }
+
+    /// A component, of the first repetition where this is a field.
+    pub fn component(&self, number: u32) -> Element<'m> {
+        self.first(Level::Repetition).part(Level::Component, number)
+    }
+
+    /// A subcomponent, of the first component where this is a field or repetition.
+    pub fn subcomponent(&self, number: u32) -> Element<'m> {
+        self.first(Level::Repetition).first(Level::Component).part(Level::Subcomponent, number)
+    }
+
+    /// The element at the end of `component.subcomponent`, where zero stands for "the whole".
+    pub(super) fn descend(&self, component: Option<u32>, subcomponent: Option<u32>) -> Element<'m> {
+        let whole = component.map_or(*self, |number| self.component(number));
+        subcomponent.map_or(whole, |number| whole.subcomponent(number))
+    }
+
+    /// The pieces between delimiters, with the level of the delimiter after each.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = (&'m str, Option<Level>)> + use<'m> {
+        let element = *self;
+        (0..=self.marks.len()).map(move |number| {
+            let before = number.checked_sub(1).and_then(|last| element.marks.get(last));
+            let after = element.marks.get(number);
+            let start = before.map_or(element.start, |mark| mark.offset() + 1);
+            let end = after.map_or(element.end, |mark| mark.offset());
+            (element.message.slice(start, end), after.map(|mark| mark.level()))
+        })
+    }
+
+    fn first(&self, level: Level) -> Element<'m> {
+        // Inside an element of this level or a lower one, no delimiter of the level is left to cut at.
+        if self.marks.iter().any(|mark| mark.level() == level) { self.part(level, 1) } else { *self }
+    }
+
+    fn part(&self, level: Level, number: u32) -> Element<'m> {
+        let empty = Element { start: self.end, marks: &[], at: level.locate(self.at, number), ..*self };
+        number.checked_sub(1).and_then(|skip| self.parts(level).nth(skip as usize)).unwrap_or(empty)
+    }
+
+    fn parts(&self, level: Level) -> Parts<'m> {
+        Parts { rest: Some(*self), level, number: 0 }
+    }
+}
+
+impl fmt::Debug for Element<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Element({})", self.at)
+    }
+}
+
+/// Cuts an element at the delimiters of one level.
+struct Parts<'m> {
+    rest: Option<Element<'m>>,
+    level: Level,
+    number: u32,
+}
+
+impl<'m> Iterator for Parts<'m> {
+    type Item = Element<'m>;
+
+    fn next(&mut self) -> Option<Element<'m>> {
+        let rest = self.rest.take()?;
+        self.number += 1;
+        let at = self.level.locate(rest.at, self.number);
+        let Some(cut) = rest.marks.iter().position(|mark| mark.level() == self.level) else {
+            return Some(Element { at, ..rest });
+        };
+        let (before, after) = rest.marks.split_at(cut);
+        let (mark, after) = after.split_first()?;
+        self.rest = Some(Element { start: mark.offset() + 1, marks: after, ..rest });
+        Some(Element { end: mark.offset(), marks: before, at, ..rest })
+    }
+}

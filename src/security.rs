@@ -1,0 +1,12 @@
+//! Secrets and what they protect: keys, sealed records, blind indexes, passwords, session tokens.
+//!
+//! Pure of storage and of time: keys, rows and `now` are arguments, and where things are kept is for `store`.
+//! Keys, salts and signing keys are drawn here, from the operating system alone.
+//! There is no cipher that does nothing and no default key; an error says what was refused and never what was in it.
+//! Start with [`keys`], then [`sealing`].
+
+pub mod blind_index;
+pub mod keys;
+pub mod passwords;
+pub mod sealing;
+pub mod tokens;

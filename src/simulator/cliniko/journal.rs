@@ -1,0 +1,128 @@
+//! What was asked of the simulator, call by call, and which calls the gateway may never make.
+//!
+//! Keys are masked before they get here. The allow-list is reference section 1.1, by exact method
+//! and path: an archive is a POST too.
+
+use std::collections::VecDeque;
+
+use hyper::Method;
+use serde::Serialize;
+
+use crate::simulator::cliniko::faults::Fault;
+use crate::simulator::cliniko::faults::Host;
+
+/// A day of deliveries; older calls are forgotten, forbidden ones are not.
+const REQUESTS_MAX: usize = 100_000;
+const FORBIDDEN_MAX: usize = 10_000;
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Entry {
+    pub(super) at: String,
+    pub(super) host: Host,
+    pub(super) method: String,
+    pub(super) path: String,
+    pub(super) query: String,
+    /// Null when the reply was withheld.
+    pub(super) status: Option<u16>,
+    pub(super) key: Option<String>,
+    pub(super) body_bytes: usize,
+    pub(super) body_sha256: String,
+    pub(super) verdict: Verdict,
+    pub(super) faults: Vec<Fault>,
+    /// Slips that are let through, such as a missing User-Agent.
+    pub(super) violations: Vec<&'static str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Verdict {
+    Allowed,
+    Forbidden,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    requests: VecDeque<Entry>,
+    forbidden: Vec<Entry>,
+}
+
+impl Journal {
+    pub(super) fn record(&mut self, entry: Entry) {
+        if entry.verdict == Verdict::Forbidden && self.forbidden.len() < FORBIDDEN_MAX {
+            self.forbidden.push(entry.clone());
+        }
+        if self.requests.len() == REQUESTS_MAX {
+            self.requests.pop_front();
+        }
+        self.requests.push_back(entry);
+    }
+
+    pub(super) fn requests(&self) -> &VecDeque<Entry> {
+        &self.requests
+    }
+
+    pub(super) fn forbidden(&self) -> &[Entry] {
+        &self.forbidden
+    }
+
+    pub(super) fn violations(&self) -> Vec<&Entry> {
+        self.requests.iter().filter(|entry| !entry.violations.is_empty()).collect()
+    }
+}
+
+/// Judges an API call; `segments` is its path, cut at `/`.
+pub(super) fn api_verdict(method: &Method, segments: &[&str]) -> Verdict {
+    let is_id = |segment: &str| segment.parse::<u64>().is_ok();
+    let allowed = match (method.as_str(), segments) {
+        (
+            "GET",
+            ["v1", "user"]
+            | ["v1", "settings", "public"]
+            | [
+                "v1",
+                "businesses"
+                | "medical_alerts"
+                | "patient_attachments"
+                | "patients"
+                | "practitioners"
+                | "treatment_note_templates"
+                | "treatment_notes",
+            ],
+        )
+        | ("POST", ["v1", "patient_attachments" | "treatment_notes"]) => true,
+        (
+            "GET",
+            ["v1", "patient_attachments" | "patients" | "treatment_note_templates" | "treatment_notes", id]
+            | ["v1", "patients", id, "attachment_presigned_post"]
+            | ["v1", "patient_attachments", id, "content"],
+        ) => is_id(id),
+        _ => false,
+    };
+    if allowed { Verdict::Allowed } else { Verdict::Forbidden }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_calls_of_section_1_1_are_allowed() {
+        let judge = |method: Method, path: &str| {
+            api_verdict(&method, &path.split('/').skip(1).collect::<Vec<_>>()) == Verdict::Allowed
+        };
+        assert!(judge(Method::GET, "/v1/patients/1203948571203948576/attachment_presigned_post"));
+        assert!(judge(Method::POST, "/v1/treatment_notes"));
+        let forbidden = [
+            (Method::POST, "/v1/patient_attachments/1/archive"),
+            (Method::POST, "/v1/patients"),
+            (Method::GET, "/v1/patients/archived"),
+            (Method::GET, "/v1/settings"),
+            (Method::PATCH, "/v1/treatment_notes/1"),
+            (Method::DELETE, "/v1/patient_attachments/1"),
+            (Method::GET, "/patients"),
+        ];
+        for (method, path) in forbidden {
+            assert!(!judge(method.clone(), path), "{method} {path}");
+        }
+    }
+}
