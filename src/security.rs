@@ -1,4 +1,4 @@
-//! Secrets and what they protect: keys, sealed records, blind indexes, passwords, session tokens.
+//! Secrets and what they protect: keys, sealed records and tagged rows, blind indexes, passwords, session tokens.
 //!
 //! Pure of storage and of time: keys, rows and `now` are arguments, and where things are kept is for `store`.
 //! Keys, salts and signing keys are drawn here, from the operating system alone.
@@ -8,5 +8,6 @@
 pub mod blind_index;
 pub mod keys;
 pub mod passwords;
+pub mod row_tag;
 pub mod sealing;
 pub mod tokens;

@@ -21,6 +21,7 @@ pub use self::code::System;
 pub use self::finding::Finding;
 pub use self::finding::Interpretation;
 pub use self::finding::NotAssessed;
+pub use self::finding::RangeFlag;
 pub use self::finding::Urgency;
 pub use self::moment::Moment;
 pub use self::number::Number;

@@ -28,16 +28,14 @@ const TYPE: &str = "session+jwt";
 /// How far the clocks of two nodes may differ.
 pub const LEEWAY: Duration = Duration::from_secs(30);
 /// The longest life a token may claim; sessions end sooner by the store's word.
-pub const LIFE_MAX: Duration = Duration::from_secs(12 * 60 * 60);
+pub const LIFE_MAX: Duration = Duration::from_hours(12);
 /// Longest token looked at.
 pub const TOKEN_BYTES_MAX: usize = 2 * 1024;
 
 /// Whom a token speaks for.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Session {
-    #[serde(rename = "sub")]
     pub user: String,
-    #[serde(rename = "sid")]
     pub session: String,
     pub clinic: String,
 }
@@ -59,8 +57,9 @@ struct Claims {
     aud: String,
     iat: i64,
     exp: i64,
-    #[serde(flatten)]
-    session: Session,
+    sub: String,
+    sid: String,
+    clinic: String,
 }
 
 /// Signs and verifies session tokens.
@@ -111,7 +110,9 @@ impl Signer {
         let exp = iat.saturating_add(seconds(life.min(LIFE_MAX)));
         let expires_at = Timestamp::from_second(exp).map_err(|_| Error::Refused)?;
         let header = Header { typ: Some(TYPE.to_owned()), ..Header::new(Algorithm::EdDSA) };
-        let claims = Claims { iss: ISSUER.to_owned(), aud: AUDIENCE.to_owned(), iat, exp, session };
+        let (iss, aud) = (ISSUER.to_owned(), AUDIENCE.to_owned());
+        let Session { user: sub, session: sid, clinic } = session;
+        let claims = Claims { iss, aud, iat, exp, sub, sid, clinic };
         let token =
             jsonwebtoken::encode(&header, &claims, &self.encoding).map_err(|_| Error::UnreadableKey)?;
         Ok((token, expires_at))
@@ -124,7 +125,7 @@ impl Signer {
         }
         let data = jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation)
             .map_err(|_| Error::Refused)?;
-        let Claims { iat, exp, session, .. } = data.claims;
+        let Claims { iat, exp, sub, sid, clinic, .. } = data.claims;
         let (now, leeway) = (now.as_second(), seconds(LEEWAY));
         if data.header.typ.as_deref() != Some(TYPE)
             || iat > now.saturating_add(leeway)
@@ -135,7 +136,7 @@ impl Signer {
         if now >= exp.saturating_add(leeway) {
             return Err(Error::Expired);
         }
-        Ok(session)
+        Ok(Session { user: sub, session: sid, clinic })
     }
 }
 
@@ -151,7 +152,7 @@ mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
-    const LIFE: Duration = Duration::from_secs(900);
+    const LIFE: Duration = Duration::from_mins(15);
 
     fn session() -> Session {
         Session { user: "u1".to_owned(), session: "s1".to_owned(), clinic: "north".to_owned() }
@@ -190,7 +191,9 @@ mod tests {
             aud: AUDIENCE.to_owned(),
             iat: NOW.as_second(),
             exp: NOW.as_second() + 900,
-            session: session(),
+            sub: session().user,
+            sid: session().session,
+            clinic: session().clinic,
         };
         let typed = || Header { typ: Some(TYPE.to_owned()), ..Header::new(Algorithm::EdDSA) };
         assert!(signer.verify(&with(typed(), claims()), NOW).is_ok());

@@ -133,7 +133,11 @@ impl Default for Config {
 
 impl fmt::Debug for Config {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Config").field("listen", &self.listen).field("shard", &self.shard).finish_non_exhaustive()
+        formatter
+            .debug_struct("Config")
+            .field("listen", &self.listen)
+            .field("shard", &self.shard)
+            .finish_non_exhaustive()
     }
 }
 
@@ -156,6 +160,8 @@ pub struct Running {
     listeners: Vec<JoinHandle<()>>,
 }
 
+type Answering = fn(&World, &wire::Received) -> wire::Sent;
+
 /// Opens the three listeners and serves on them in the background.
 pub async fn start(config: Config) -> Result<Running, Error> {
     let planted = config.seed.clone().plant(&config.shard)?;
@@ -165,10 +171,12 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     let world = World::new(rules(&config, api_address, store_address), config.now, planted);
     {
         let (mut state, _) = world.state();
-        config.faults.into_iter().for_each(|rule| state.faults.add(rule));
+        for rule in config.faults {
+            state.faults.add(rule);
+        }
     }
     let (stop, stopped) = watch::channel(false);
-    let served: [(TcpListener, usize, fn(&World, &wire::Received) -> wire::Sent); 3] = [
+    let served: [(TcpListener, usize, Answering); 3] = [
         (api, API_BODY_BYTES_MAX, api::answer),
         (store, STORE_BODY_BYTES_MAX, object_store::answer),
         (control, API_BODY_BYTES_MAX, control::answer),
@@ -182,7 +190,15 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         })
         .collect();
     let keys = issued(&world, &config.shard);
-    Ok(Running { api: api_address, store: store_address, control: control_address, keys, world, stop, listeners })
+    Ok(Running {
+        api: api_address,
+        store: store_address,
+        control: control_address,
+        keys,
+        world,
+        stop,
+        listeners,
+    })
 }
 
 impl Running {
@@ -231,7 +247,11 @@ impl Running {
 
 impl fmt::Debug for Running {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Running").field("api", &self.api).field("store", &self.store).finish_non_exhaustive()
+        formatter
+            .debug_struct("Running")
+            .field("api", &self.api)
+            .field("store", &self.store)
+            .finish_non_exhaustive()
     }
 }
 
@@ -273,7 +293,10 @@ fn issued(world: &World, shard: &str) -> Vec<IssuedKey> {
     state.keys.iter().map(issue).collect()
 }
 
-#[expect(clippy::disallowed_methods, reason = "the simulator plays the outside world, which has its own clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the simulator plays the outside world, which has its own clock"
+)]
 fn system_now() -> Timestamp {
     Timestamp::now()
 }

@@ -48,7 +48,8 @@ pub struct Finding {
     /// The results it rests on; never empty, and each exists in the report.
     pub about: Vec<ResultId>,
     pub clinician_text: String,
-    /// Empty where the clinician must speak first.
+    /// Empty where there is nothing for the patient to read. Kept also for `emergency` and `same_day`, where no document
+    /// may release it until the clinician has confirmed contact.
     pub patient_text: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follow_up: Option<String>,
@@ -70,6 +71,44 @@ pub struct NotAssessed {
     pub reason: String,
 }
 
+/// Where a result lies. A range of ours is asked only where the laboratory sent none, and the word says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RangeFlag {
+    Above,
+    AboveTable,
+    Below,
+    BelowTable,
+    InRange,
+    InRangeTable,
+    /// Reported, and nothing is known of where it lies: an unknown code or unit, a value or range that is text.
+    NotInterpreted,
+}
+
+impl RangeFlag {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Above => "above",
+            Self::AboveTable => "above_table",
+            Self::Below => "below",
+            Self::BelowTable => "below_table",
+            Self::InRange => "in_range",
+            Self::InRangeTable => "in_range_table",
+            Self::NotInterpreted => "not_interpreted",
+        }
+    }
+
+    /// Whether the result is known to lie outside its range.
+    pub const fn is_outside(self) -> bool {
+        matches!(self, Self::Above | Self::AboveTable | Self::Below | Self::BelowTable)
+    }
+
+    /// Whether the range was ours, because the laboratory sent none.
+    pub const fn is_by_table(self) -> bool {
+        matches!(self, Self::AboveTable | Self::BelowTable | Self::InRangeTable)
+    }
+}
+
 /// The answer of one interpreter about one report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interpretation {
@@ -82,9 +121,9 @@ pub struct Interpretation {
     pub findings: Vec<Finding>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_assessed: Vec<NotAssessed>,
-    /// One line for each result: whether it is in or out of the range sent with it.
+    /// One for each result, in the report's order: where it lies by the range sent with it, or by ours.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub range_flags: Vec<(ResultId, String)>,
+    pub range_flags: Vec<(ResultId, RangeFlag)>,
 }
 
 impl Interpretation {

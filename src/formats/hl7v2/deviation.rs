@@ -36,7 +36,10 @@ pub enum Severity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A trailer's count is not that of what came before it.
-    BatchCount { declared: u64, found: u64 },
+    BatchCount {
+        declared: u64,
+        found: u64,
+    },
     /// A trailer's count is not a number.
     BatchCountUnreadable,
     /// A batch or file header without its trailer.
@@ -48,13 +51,19 @@ pub enum Kind {
     BlankLine,
     ByteOrderMark,
     /// MSH-18 names a character set that cannot be read here; the bytes were read as `assumed`.
-    CharsetUnknown { assumed: &'static str },
+    CharsetUnknown {
+        assumed: &'static str,
+    },
     /// MSH-18 names a character set in words that table 0211 does not have.
     CharsetNameNotInTable,
     /// MSH-18 is empty or says ASCII, and there are other bytes, which were read as `assumed`.
-    CharsetUndeclared { assumed: &'static str },
+    CharsetUndeclared {
+        assumed: &'static str,
+    },
     /// MSH-18 says one thing, the byte order mark or the bytes themselves another.
-    CharsetContradicted { actual: &'static str },
+    CharsetContradicted {
+        actual: &'static str,
+    },
     ControlCharacter,
     /// MSH-2 has fewer than four characters.
     DelimitersMissing,
@@ -78,7 +87,9 @@ pub enum Kind {
     /// Bytes that are no text in the message's character set; shown as U+FFFD.
     MalformedBytes,
     /// Further deviations that were counted but not kept.
-    More { count: usize },
+    More {
+        count: usize,
+    },
     /// No line begins with a readable MSH.
     NoHeader,
     /// A line that does not begin with a segment name and a field separator.
@@ -88,7 +99,9 @@ pub enum Kind {
     SegmentIndented,
     /// An MLLP start or end byte beside a segment.
     StrayFrameByte,
-    TooLong { max: usize },
+    TooLong {
+        max: usize,
+    },
     /// The value ends with the truncation character: the sender cut it short.
     ValueTruncated,
 }
@@ -100,7 +113,6 @@ impl Kind {
             | Self::ByteOrderMark
             | Self::BlankLine
             | Self::CharsetNameNotInTable
-            | Self::DelimitersMissing
             | Self::EscapeHighlight
             | Self::LastSegmentOpen
             | Self::LineEndsMixed
@@ -111,6 +123,7 @@ impl Kind {
             | Self::CharsetContradicted { .. }
             | Self::CharsetUndeclared { .. }
             | Self::ControlCharacter
+            | Self::DelimitersMissing
             | Self::EscapeForeign
             | Self::EscapeUnknown
             | Self::EscapeUnterminated
@@ -140,7 +153,10 @@ impl fmt::Display for Kind {
                 return write!(f, "the trailer counts {declared}, but {found} came before it");
             }
             Self::CharsetUnknown { assumed } => {
-                return write!(f, "the character set in MSH-18 is not known; the bytes were read as {assumed}");
+                return write!(
+                    f,
+                    "the character set in MSH-18 is not known; the bytes were read as {assumed}"
+                );
             }
             Self::CharsetUndeclared { assumed } => {
                 return write!(f, "MSH-18 allows only ASCII, but there are other bytes, read as {assumed}");
@@ -159,9 +175,13 @@ impl fmt::Display for Kind {
             Self::CharsetNameNotInTable => "the character set in MSH-18 is not spelled as in HL7 table 0211",
             Self::ControlCharacter => "a control character stands inside a field",
             Self::DelimitersMissing => "MSH-2 has fewer than four encoding characters",
-            Self::DelimitersUnusable => "MSH-2 has a character that cannot serve as a delimiter, or one twice",
+            Self::DelimitersUnusable => {
+                "MSH-2 has a character that cannot serve as a delimiter, or one twice"
+            }
             Self::EscapeBytesMalformed => "a hexadecimal escape is no text in the message's character set",
-            Self::EscapeForeign => "an escape switches character sets or is local to the sender; it was kept as sent",
+            Self::EscapeForeign => {
+                "an escape switches character sets or is local to the sender; it was kept as sent"
+            }
             Self::EscapeHighlight => "highlighting cannot be shown in plain text",
             Self::EscapeUnknown => "an escape sequence is not known; it was kept as sent",
             Self::EscapeUnterminated => "an escape character has no closing one; it was kept as sent",

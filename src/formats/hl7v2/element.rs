@@ -60,7 +60,13 @@ impl<'m> Segment<'m> {
             .filter(|&place| place < self.index.fields_to)
             .and_then(|place| self.message.fields.get(place as usize).map(|field| (place, field)));
         let Some((place, field)) = place else {
-            return Element { message: self.message, start: self.index.end, end: self.index.end, marks: &[], at };
+            return Element {
+                message: self.message,
+                start: self.index.end,
+                end: self.index.end,
+                marks: &[],
+                at,
+            };
         };
         let marks_to = match self.message.fields.get(place as usize + 1) {
             Some(next) => next.mark as usize,
@@ -153,16 +159,19 @@ impl<'m> Element<'m> {
         self.first(Level::Repetition).first(Level::Component).parts(Level::Subcomponent)
     }
 
+    #[must_use]
     pub fn repetition(&self, number: u32) -> Element<'m> {
         self.part(Level::Repetition, number)
     }
 
     /// A component, of the first repetition where this is a field.
+    #[must_use]
     pub fn component(&self, number: u32) -> Element<'m> {
         self.first(Level::Repetition).part(Level::Component, number)
     }
 
     /// A subcomponent, of the first component where this is a field or repetition.
+    #[must_use]
     pub fn subcomponent(&self, number: u32) -> Element<'m> {
         self.first(Level::Repetition).first(Level::Component).part(Level::Subcomponent, number)
     }

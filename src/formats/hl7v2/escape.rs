@@ -29,7 +29,7 @@ pub(super) enum Token<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Escape<'a> {
     Component,
-    EscapeCharacter,
+    Itself,
     Field,
     /// `\C..\`, `\M..\`, `\Z..\`
     Foreign,
@@ -53,7 +53,7 @@ impl<'a> Escape<'a> {
             "S" => Self::Component,
             "T" => Self::Subcomponent,
             "R" => Self::Repetition,
-            "E" => Self::EscapeCharacter,
+            "E" => Self::Itself,
             "P" => Self::Truncation,
             "H" | "N" => Self::Highlight,
             _ => match body.as_bytes() {
@@ -76,7 +76,8 @@ impl<'a> Escape<'a> {
             "" => Some(1),
             digits => digits.parse().ok().filter(|&count| count <= FORMAT_COUNT_MAX),
         };
-        let signed = || count.trim().trim_start_matches(['+', '-']).bytes().all(|digit| digit.is_ascii_digit());
+        let signed =
+            || count.trim().trim_start_matches(['+', '-']).bytes().all(|digit| digit.is_ascii_digit());
         match command.to_ascii_lowercase().as_str() {
             ".br" | ".ce" if count.is_empty() => Some(Self::Lines(1)),
             ".fi" | ".nf" if count.is_empty() => Some(Self::Spaces(0)),
@@ -154,7 +155,7 @@ pub(super) fn decode<'a>(leaf: &'a str, delimiters: &Delimiters, charset: Charse
                 Escape::Subcomponent => push(&mut text, delimiters.subcomponent, escape, body),
                 Escape::Repetition => push(&mut text, delimiters.repetition, escape, body),
                 Escape::Truncation => push(&mut text, delimiters.truncation.or(Some(b'#')), escape, body),
-                Escape::EscapeCharacter => text.push(char::from(escape)),
+                Escape::Itself => text.push(char::from(escape)),
                 Escape::Highlight => {}
                 Escape::Lines(count) => text.extend(std::iter::repeat_n('\n', count)),
                 Escape::Spaces(count) => text.extend(std::iter::repeat_n(' ', count)),

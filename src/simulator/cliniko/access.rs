@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::SignedDuration;
 use jiff::Timestamp;
 
+use crate::simulator::cliniko::policy::sha256;
 use crate::simulator::cliniko::records::Resource;
 
 const WINDOW_SECONDS: i64 = 60;
@@ -48,7 +49,7 @@ pub(super) fn find<'a>(keys: &'a [Key], presented: &str, shard: &str) -> Option<
 /// Enough to tell two keys apart in a journal, and no more.
 pub(super) fn masked(key: &str) -> String {
     let shard = key.rsplit_once('-').map_or("", |(_, shard)| shard);
-    format!("…{}-{shard}", crate::simulator::cliniko::policy::sha256(key.as_bytes()).get(..8).unwrap_or_default())
+    format!("…{}-{shard}", sha256(key.as_bytes()).get(..8).unwrap_or_default())
 }
 
 /// Whether a role may read a resource; the order of roles is that of reference section 3.
@@ -82,7 +83,9 @@ impl Allowance {
         let opened = |at: &Timestamp| at.as_second().div_euclid(WINDOW_SECONDS);
         match window {
             Window::Fixed => calls.retain(|at| opened(at) == opened(&now)),
-            Window::Sliding => calls.retain(|at| now.duration_since(*at) < SignedDuration::from_secs(WINDOW_SECONDS)),
+            Window::Sliding => {
+                calls.retain(|at| now.duration_since(*at) < SignedDuration::from_secs(WINDOW_SECONDS));
+            }
         }
         if limit == 0 || u32::try_from(calls.len()).is_ok_and(|made| made < limit) {
             if limit > 0 {
@@ -106,14 +109,20 @@ mod tests {
     fn only_basic_with_an_empty_password_presents_a_key() {
         let header = |text: &str| format!("Basic {}", STANDARD.encode(text));
         assert_eq!(presented(&header("MS0x-uk1:")).as_deref(), Some("MS0x-uk1"));
-        for refused in [header("MS0x-uk1:secret"), header("MS0x-uk1"), "Bearer MS0x-uk1".to_owned(), "Basic".to_owned()] {
+        for refused in
+            [header("MS0x-uk1:secret"), header("MS0x-uk1"), "Bearer MS0x-uk1".to_owned(), "Basic".to_owned()]
+        {
             assert_eq!(presented(&refused), None, "{refused}");
         }
     }
 
     #[test]
     fn a_key_is_known_with_or_without_its_shard_but_not_with_another() {
-        let key = |body: &str, shard: &str| Key { body: body.to_owned(), shard: shard.to_owned(), user_id: "1".to_owned() };
+        let key = |body: &str, shard: &str| Key {
+            body: body.to_owned(),
+            shard: shard.to_owned(),
+            user_id: "1".to_owned(),
+        };
         let keys = [key("MS0x", "uk1"), key("MS0y", "au1")];
         assert!(find(&keys, "MS0x-uk1", "uk1").is_some());
         assert!(find(&keys, "MS0x", "uk1").is_some());

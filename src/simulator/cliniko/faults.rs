@@ -172,9 +172,7 @@ impl Strikes {
     pub(super) fn instead(&self, now: Timestamp) -> Option<Sent> {
         self.0.iter().find_map(|(fault, value)| {
             let sent = match fault {
-                Fault::BadGateway => {
-                    Reply::typed(StatusCode::BAD_GATEWAY, "text/html", GATEWAY_PAGE).into()
-                }
+                Fault::BadGateway => Reply::typed(StatusCode::BAD_GATEWAY, "text/html", GATEWAY_PAGE).into(),
                 Fault::Error => server_error().into(),
                 Fault::GatewayTimeout => {
                     Reply::typed(StatusCode::GATEWAY_TIMEOUT, "text/html", "<html>504</html>").into()
@@ -260,13 +258,18 @@ mod tests {
             ("POST", "/v1/patient_attachments", false),
         ];
         for (method, path, struck) in calls {
-            assert_eq!(faults.strike(Host::Api, method, path).has(Fault::Unavailable), struck, "{method} {path}");
+            assert_eq!(
+                faults.strike(Host::Api, method, path).has(Fault::Unavailable),
+                struck,
+                "{method} {path}"
+            );
         }
     }
 
     #[test]
     fn a_star_stands_for_any_run_and_a_host_keeps_to_itself() {
-        let mut faults = faults(json!({ "do": "presign-expired", "match": { "path": "/v1/patients/*/attachment_p*" } }));
+        let mut faults =
+            faults(json!({ "do": "presign-expired", "match": { "path": "/v1/patients/*/attachment_p*" } }));
         let path = "/v1/patients/1/attachment_presigned_post";
         assert!(faults.strike(Host::Api, "GET", path).has(Fault::PresignExpired));
         assert!(!faults.strike(Host::Store, "GET", path).has(Fault::PresignExpired));
@@ -276,9 +279,24 @@ mod tests {
     #[test]
     fn every_name_in_the_contract_is_understood_and_others_are_not() {
         let names = [
-            "effect-then-timeout", "effect-then-500", "429", "list-lag", "timeout-before-effect", "500",
-            "502-html", "503", "504", "reset", "truncated-json", "processing-stuck", "presign-expired",
-            "store-503", "archive-patient", "rename-patient", "merge-patient", "foreign-next-link",
+            "effect-then-timeout",
+            "effect-then-500",
+            "429",
+            "list-lag",
+            "timeout-before-effect",
+            "500",
+            "502-html",
+            "503",
+            "504",
+            "reset",
+            "truncated-json",
+            "processing-stuck",
+            "presign-expired",
+            "store-503",
+            "archive-patient",
+            "rename-patient",
+            "merge-patient",
+            "foreign-next-link",
         ];
         for name in names {
             serde_json::from_value::<FaultRule>(json!({ "do": name })).expect(name);

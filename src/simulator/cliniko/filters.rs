@@ -56,7 +56,8 @@ pub(super) struct Page<'a> {
 
 impl Listing {
     pub(super) fn parse(resource: Resource, query: &[(String, String)]) -> Result<Self, String> {
-        let last = |name: &str| query.iter().rev().find(|(field, _)| field == name).map(|(_, value)| value.as_str());
+        let last =
+            |name: &str| query.iter().rev().find(|(field, _)| field == name).map(|(_, value)| value.as_str());
         let per_page = count("per_page", last("per_page"), PER_PAGE_DEFAULT)?;
         if per_page > PER_PAGE_MAX {
             return Err(format!("per_page must be between 1 and {PER_PAGE_MAX}"));
@@ -112,7 +113,11 @@ impl Listing {
 }
 
 /// Parses the `q[]` of a single record, which only knows the conditions on being archived.
-pub(super) fn conditions_show(resource: Resource, query: &[(String, String)], row: &Row) -> Result<bool, String> {
+pub(super) fn conditions_show(
+    resource: Resource,
+    query: &[(String, String)],
+    row: &Row,
+) -> Result<bool, String> {
     Ok(is_visible(row, &conditions(resource, query)?))
 }
 
@@ -236,7 +241,9 @@ impl Condition {
     }
 
     fn ordered<T: Ord>(&self, stored: Option<T>, wanted: Option<T>) -> bool {
-        let Some(ordering) = stored.zip(wanted).map(|(stored, wanted)| stored.cmp(&wanted)) else { return false };
+        let Some(ordering) = stored.zip(wanted).map(|(stored, wanted)| stored.cmp(&wanted)) else {
+            return false;
+        };
         match self.operator {
             "=" => ordering.is_eq(),
             "!=" => ordering.is_ne(),

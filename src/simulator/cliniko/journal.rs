@@ -6,14 +6,34 @@
 use std::collections::VecDeque;
 
 use hyper::Method;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::simulator::cliniko::faults::Fault;
 use crate::simulator::cliniko::faults::Host;
+use crate::simulator::cliniko::faults::Strikes;
+use crate::simulator::cliniko::policy::sha256;
+use crate::simulator::cliniko::wire::Delivery;
+use crate::simulator::cliniko::wire::Received;
+use crate::simulator::cliniko::wire::Sent;
 
 /// A day of deliveries; older calls are forgotten, forbidden ones are not.
 const REQUESTS_MAX: usize = 100_000;
 const FORBIDDEN_MAX: usize = 10_000;
+
+const LISTS: [&str; 7] = [
+    "businesses",
+    "medical_alerts",
+    "patient_attachments",
+    "patients",
+    "practitioners",
+    "treatment_note_templates",
+    "treatment_notes",
+];
+const RECORDS: [&str; 4] = ["patient_attachments", "patients", "treatment_note_templates", "treatment_notes"];
+const PARTS: [(&str, &str); 2] =
+    [("patients", "attachment_presigned_post"), ("patient_attachments", "content")];
+const CREATED: [&str; 2] = ["patient_attachments", "treatment_notes"];
 
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Entry {
@@ -38,6 +58,42 @@ pub(super) struct Entry {
 pub(super) enum Verdict {
     Allowed,
     Forbidden,
+}
+
+/// What is known of a call besides what was sent.
+#[derive(Debug)]
+pub(super) struct Judgement {
+    pub(super) host: Host,
+    pub(super) verdict: Verdict,
+    /// Masked.
+    pub(super) key: Option<String>,
+    pub(super) violations: Vec<&'static str>,
+}
+
+impl Entry {
+    pub(super) fn of(
+        received: &Received,
+        judgement: Judgement,
+        strikes: &Strikes,
+        sent: &Sent,
+        now: Timestamp,
+    ) -> Self {
+        let answered = !matches!(sent.delivery, Delivery::Silent { .. });
+        Self {
+            at: now.to_string(),
+            host: judgement.host,
+            method: received.method.to_string(),
+            path: received.path.clone(),
+            query: received.query.clone(),
+            status: answered.then(|| sent.reply.status.as_u16()),
+            key: judgement.key,
+            body_bytes: received.body.len(),
+            body_sha256: sha256(&received.body),
+            verdict: judgement.verdict,
+            faults: strikes.names(),
+            violations: judgement.violations,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -74,28 +130,11 @@ impl Journal {
 pub(super) fn api_verdict(method: &Method, segments: &[&str]) -> Verdict {
     let is_id = |segment: &str| segment.parse::<u64>().is_ok();
     let allowed = match (method.as_str(), segments) {
-        (
-            "GET",
-            ["v1", "user"]
-            | ["v1", "settings", "public"]
-            | [
-                "v1",
-                "businesses"
-                | "medical_alerts"
-                | "patient_attachments"
-                | "patients"
-                | "practitioners"
-                | "treatment_note_templates"
-                | "treatment_notes",
-            ],
-        )
-        | ("POST", ["v1", "patient_attachments" | "treatment_notes"]) => true,
-        (
-            "GET",
-            ["v1", "patient_attachments" | "patients" | "treatment_note_templates" | "treatment_notes", id]
-            | ["v1", "patients", id, "attachment_presigned_post"]
-            | ["v1", "patient_attachments", id, "content"],
-        ) => is_id(id),
+        ("GET", ["v1", "settings", "public"]) => true,
+        ("GET", ["v1", list]) => LISTS.contains(list) || *list == "user",
+        ("GET", ["v1", list, id]) => RECORDS.contains(list) && is_id(id),
+        ("GET", ["v1", list, id, part]) => PARTS.contains(&(list, part)) && is_id(id),
+        ("POST", ["v1", list]) => CREATED.contains(list),
         _ => false,
     };
     if allowed { Verdict::Allowed } else { Verdict::Forbidden }

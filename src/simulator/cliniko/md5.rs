@@ -1,5 +1,7 @@
 //! MD5 (RFC 1321), because an object store's ETag is one; never used to protect anything.
 
+use crate::simulator::cliniko::policy::hex;
+
 const SHIFTS: [[u32; 4]; 4] = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
 
 #[rustfmt::skip]
@@ -27,7 +29,7 @@ pub(super) fn hex_digest(bytes: &[u8]) -> String {
     for block in padded.as_chunks::<64>().0 {
         absorb(&mut state, block);
     }
-    super::policy::hex(&state.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>())
+    hex(&state.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>())
 }
 
 fn absorb(state: &mut [u32; 4], block: &[u8; 64]) {

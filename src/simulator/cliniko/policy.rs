@@ -3,6 +3,8 @@
 //! Both directions live here, because a store issues nothing that it does not check again. A field
 //! that the policy does not name is refused, whatever it holds (S3, "POST policy").
 
+use std::fmt::Write as _;
+
 use aws_lc_rs::digest;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
@@ -69,7 +71,8 @@ impl Signer {
         bytes_max: usize,
     ) -> Vec<(&'static str, String)> {
         let (credential, date) = (self.credential(now), long_date(now));
-        let expiration = (now + lifetime).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let expires = now.saturating_add(lifetime).unwrap_or(now);
+        let expiration = expires.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let policy = json!({ "expiration": expiration, "conditions": [
             { "bucket": self.bucket },
             ["starts-with", "$key", folder],
@@ -115,7 +118,8 @@ impl Signer {
         if self.sign(day, encoded) != signature {
             return Err(signature_mismatch());
         }
-        let policy = STANDARD.decode(encoded).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+        let policy =
+            STANDARD.decode(encoded).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
         let policy = policy.ok_or_else(|| Refusal::denied("Invalid according to Policy: Invalid Policy"))?;
         let expiration = policy["expiration"].as_str().and_then(|text| text.parse::<Timestamp>().ok());
         if expiration.is_none_or(|expiration| expiration <= now) {
@@ -131,22 +135,23 @@ impl Signer {
         let value_of = |name: &str| match name {
             "bucket" => Some(self.bucket.as_str()),
             "key" => Some(key),
-            _ => upload.fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| &**value),
+            _ => upload
+                .fields
+                .iter()
+                .find(|(field, _)| field.eq_ignore_ascii_case(name))
+                .map(|(_, value)| &**value),
         };
         for condition in policy["conditions"].as_array().map_or(&[][..], Vec::as_slice) {
             if condition[0] == "content-length-range" {
                 check_size(condition, upload.file_bytes)?;
                 continue;
             }
-            let (name, wanted, prefix) = match condition {
-                Value::Object(exact) => {
-                    let (name, wanted) = exact.iter().next().ok_or_else(|| Refusal::policy(condition))?;
-                    (name.as_str(), wanted.as_str(), false)
-                }
-                _ => {
-                    let name = condition[1].as_str().unwrap_or_default().trim_start_matches('$');
-                    (name, condition[2].as_str(), condition[0] == "starts-with")
-                }
+            let (name, wanted, prefix) = if let Value::Object(exact) = condition {
+                let (name, wanted) = exact.iter().next().ok_or_else(|| Refusal::policy(condition))?;
+                (name.as_str(), wanted.as_str(), false)
+            } else {
+                let name = condition[1].as_str().unwrap_or_default().trim_start_matches('$');
+                (name, condition[2].as_str(), condition[0] == "starts-with")
             };
             let name = name.to_ascii_lowercase();
             let met = value_of(&name)
@@ -184,12 +189,19 @@ impl Signer {
     }
 
     /// Checks a presigned GET; `query` is as it was sent.
-    pub(super) fn check_get(&self, host: &str, path: &str, query: &str, now: Timestamp) -> Result<(), Refusal> {
+    pub(super) fn check_get(
+        &self,
+        host: &str,
+        path: &str,
+        query: &str,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
         let Some((unsigned, signature)) = query.split_once("&X-Amz-Signature=") else {
             return Err(Refusal::denied("Access Denied"));
         };
         let sent = pairs(unsigned);
-        let value = |name: &str| sent.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str());
+        let value =
+            |name: &str| sent.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str());
         let day = self.scope_day(value("X-Amz-Credential").unwrap_or_default())?;
         let date = value("X-Amz-Date").unwrap_or_default();
         if self.sign_get(day, date, host, path, unsigned) != signature {
@@ -199,7 +211,8 @@ impl Signer {
             .ok()
             .and_then(|date| date.to_zoned(jiff::tz::TimeZone::UTC).ok());
         let lifetime = value("X-Amz-Expires").and_then(|seconds| seconds.parse().ok());
-        let expires = signed_at.zip(lifetime).map(|(at, seconds)| at.timestamp() + SignedDuration::from_secs(seconds));
+        let expires =
+            signed_at.zip(lifetime).map(|(at, seconds)| at.timestamp() + SignedDuration::from_secs(seconds));
         if expires.is_none_or(|expires| expires <= now) {
             return Err(Refusal::denied("Request has expired"));
         }
@@ -220,11 +233,9 @@ impl Signer {
                 let message = "The AWS Access Key Id you provided does not exist in our records.";
                 Err(Refusal::new(StatusCode::FORBIDDEN, "InvalidAccessKeyId", message))
             }
-            _ => Err(Refusal::new(
-                StatusCode::BAD_REQUEST,
-                "InvalidArgument",
-                "the Credential is mal-formed",
-            )),
+            _ => {
+                Err(Refusal::new(StatusCode::BAD_REQUEST, "InvalidArgument", "the Credential is mal-formed"))
+            }
         }
     }
 
@@ -284,7 +295,10 @@ pub(super) fn sha256(bytes: &[u8]) -> String {
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
+        text
+    })
 }
 
 #[cfg(test)]

@@ -64,7 +64,11 @@ impl Resource {
     /// The only fields a list can be filtered and sorted by, besides those of every resource.
     fn own_filters(self) -> &'static [(&'static str, Kind)] {
         match self {
-            Self::Alerts => &[("archived_at", Kind::DateTime), ("deleted_at", Kind::DateTime), ("patient_id", Kind::Number)],
+            Self::Alerts => &[
+                ("archived_at", Kind::DateTime),
+                ("deleted_at", Kind::DateTime),
+                ("patient_id", Kind::Number),
+            ],
             Self::Attachments => &[
                 ("archived_at", Kind::DateTime),
                 ("content_type", Kind::Text),
@@ -225,7 +229,8 @@ mod tests {
 
     #[test]
     fn references_become_absolute_links_and_blank_ones_are_left_out() {
-        let Value::Object(fields) = json!({ "id": "5", "patient_id": "7", "booking_id": null, "title": "t" }) else {
+        let Value::Object(fields) = json!({ "id": "5", "patient_id": "7", "booking_id": null, "title": "t" })
+        else {
             unreachable!("an object was written")
         };
         let body = shown(Resource::Notes, &Row::new(fields), "http://h/v1");

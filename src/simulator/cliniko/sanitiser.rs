@@ -5,7 +5,8 @@
 //! to the next `>`, or to the end. A summary that says `eGFR <60` loses its meaning here, as it may there.
 
 /// The thirteen tags the API documents, and no attribute but a link's target.
-const ALLOWED: [&str; 13] = ["p", "div", "br", "ul", "ol", "li", "blockquote", "h1", "h2", "b", "i", "u", "a"];
+const ALLOWED: [&str; 13] =
+    ["p", "div", "br", "ul", "ol", "li", "blockquote", "h1", "h2", "b", "i", "u", "a"];
 /// Elements whose content goes with the tag.
 const OPAQUE: [&str; 2] = ["script", "style"];
 
@@ -79,7 +80,10 @@ mod tests {
         assert_eq!(paragraph("<table><tr><td>9</td></tr></table>"), "9");
         assert_eq!(paragraph("<P class=\"x\">a<br/>b</P>"), "<p>a<br>b</p>");
         assert_eq!(paragraph("a<script>alert(1)</script>b"), "ab");
-        assert_eq!(paragraph("<a onclick=\"x\" href=\"https://a.example\">l</a>"), "<a href=\"https://a.example\">l</a>");
+        assert_eq!(
+            paragraph("<a onclick=\"x\" href=\"https://a.example\">l</a>"),
+            "<a href=\"https://a.example\">l</a>"
+        );
         assert_eq!(line("<b>low</b>"), "low");
     }
 

@@ -53,7 +53,8 @@ pub(super) struct Planted {
 
 impl Seed {
     pub(super) fn plant(self, shard: &str) -> Result<Planted, Error> {
-        let mut document: Fields = serde_json::from_str(DEMO).expect("the embedded seed is JSON, as its test shows");
+        let mut document: Fields =
+            serde_json::from_str(DEMO).expect("the embedded seed is JSON, as its test shows");
         match self {
             Self::Demo => {}
             Self::File(Value::Object(given)) => document.extend(given),
@@ -72,7 +73,11 @@ impl Seed {
             let resource = Resource::from_path(&name).ok_or_else(wrong)?;
             for row in rows.as_array().ok_or_else(wrong)? {
                 let fields = row.as_object().filter(|fields| fields.get("id").is_some_and(Value::is_string));
-                tables.rows_mut(resource).push(Row::new(complete(resource, fields.ok_or_else(wrong)?.clone(), CREATED_AT)));
+                tables.rows_mut(resource).push(Row::new(complete(
+                    resource,
+                    fields.ok_or_else(wrong)?.clone(),
+                    CREATED_AT,
+                )));
             }
         }
         let account = settings["account"]["id"].as_str().unwrap_or_default();
@@ -140,7 +145,9 @@ mod tests {
     fn nhs_number_is_valid(number: &str) -> bool {
         let digits: Vec<u32> = number.chars().filter_map(|digit| digit.to_digit(10)).collect();
         let sum: u32 = digits.iter().take(9).zip((2..=10).rev()).map(|(digit, weight)| digit * weight).sum();
-        digits.len() == 10 && number.starts_with("999") && digits.last().copied() == Some((11 - sum % 11) % 11)
+        digits.len() == 10
+            && number.starts_with("999")
+            && digits.last().copied() == Some((11 - sum % 11) % 11)
     }
 
     #[test]
@@ -149,9 +156,15 @@ mod tests {
         let patients = planted.tables.rows(Resource::Patients);
         let numbers: Vec<&str> = patients
             .iter()
-            .filter_map(|patient| patient.fields.get("custom_fields")?.pointer("/sections/0/fields/0/value")?.as_str())
+            .filter_map(|patient| {
+                patient.fields.get("custom_fields")?.pointer("/sections/0/fields/0/value")?.as_str()
+            })
             .collect();
-        assert_eq!(numbers.iter().filter(|number| !nhs_number_is_valid(number)).count(), 1, "one is malformed");
+        assert_eq!(
+            numbers.iter().filter(|number| !nhs_number_is_valid(number)).count(),
+            1,
+            "one is malformed"
+        );
         assert!(numbers.len() > 25);
         let merged = patients.iter().find(|patient| !patient.is_null("merged_at")).unwrap();
         let target = planted.tables.find(Resource::Patients, merged.text("merged_with_patient_id")).unwrap();

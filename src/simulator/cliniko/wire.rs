@@ -196,4 +196,3 @@ impl Body for Outgoing {
         Poll::Ready(self.torn.then(|| Err(io::Error::from(io::ErrorKind::ConnectionReset))))
     }
 }
-

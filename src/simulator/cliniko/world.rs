@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
@@ -25,12 +26,13 @@ use crate::simulator::cliniko::policy::sha256;
 use crate::simulator::cliniko::records::Resource;
 use crate::simulator::cliniko::records::Tables;
 use crate::simulator::cliniko::records::stamp;
+use crate::simulator::cliniko::seed::Planted;
 
 /// New ids start here: 19 digits, more than a float holds (reference section 4.1).
 const MINTED_FIRST: u64 = 1_204_000_000_000_000_001;
 
 #[derive(Clone)]
-pub(super) struct World(std::sync::Arc<Inside>);
+pub(super) struct World(Arc<Inside>);
 
 struct Inside {
     rules: Rules,
@@ -78,7 +80,7 @@ pub(super) struct Pending {
 }
 
 impl World {
-    pub(super) fn new(rules: Rules, now: Now, planted: crate::simulator::cliniko::seed::Planted) -> Self {
+    pub(super) fn new(rules: Rules, now: Now, planted: Planted) -> Self {
         let state = State {
             tables: planted.tables,
             settings: planted.settings,
@@ -91,7 +93,7 @@ impl World {
             minted: 0,
             ahead: SignedDuration::ZERO,
         };
-        Self(std::sync::Arc::new(Inside { rules, now, state: Mutex::new(state) }))
+        Self(Arc::new(Inside { rules, now, state: Mutex::new(state) }))
     }
 
     pub(super) fn rules(&self) -> &Rules {
@@ -141,8 +143,9 @@ impl State {
 
     /// Files whose processing is due leave the temporary folder (reference section 6.5).
     fn settle(&mut self, now: Timestamp) {
-        let (due, waiting) =
-            std::mem::take(&mut self.pending).into_iter().partition(|pending| pending.due_at.is_some_and(|at| at <= now));
+        let (due, waiting) = std::mem::take(&mut self.pending)
+            .into_iter()
+            .partition(|pending| pending.due_at.is_some_and(|at| at <= now));
         self.pending = waiting;
         for pending in due {
             let Some(content) = self.objects.remove(&pending.temporary_key) else { continue };

@@ -84,8 +84,7 @@ fn order_is_by_creation_unless_asked_otherwise() {
 #[test]
 fn pages_carry_the_query_and_link_only_to_neighbours_that_exist() {
     let rows = patients();
-    let listing =
-        Listing::parse(Resource::Patients, &pairs("q[]=archived_at:*&per_page=3&page=1")).unwrap();
+    let listing = Listing::parse(Resource::Patients, &pairs("q[]=archived_at:*&per_page=3&page=1")).unwrap();
     let page = listing.apply(rows.iter(), Timestamp::UNIX_EPOCH);
     assert_eq!((page.rows.len(), page.total, page.previous), (3, 4, None));
     assert_eq!(page.next.unwrap(), "page=2&per_page=3&q%5B%5D=archived_at%3A%2A");

@@ -1,0 +1,241 @@
+//! What can be measured, and how a result is recognised as one of it: by code first, by name only if the unit fits.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use rust_decimal::Decimal;
+
+use crate::clinical::interpret::rules::table;
+use crate::clinical::interpret::rules::table::Limits;
+use crate::clinical::interpret::rules::table::Row;
+use crate::clinical::interpret::rules::ucum;
+use crate::clinical::model::Code;
+use crate::clinical::model::System;
+use crate::clinical::model::Unit;
+use crate::diagnostic;
+use crate::diagnostic::Diagnostic;
+
+pub(super) const FILE: &str = "analytes.tsv";
+const COLUMNS: &[&str] = &[
+    "key", "name", "aliases", "loinc", "snomed", "unit", "unit_aliases", "alt_unit", "factor", "decimals",
+    "plausible_low", "plausible_high", "panel",
+];
+const LOINC_CHECK_DIGIT: diagnostic::Code = diagnostic::Code::new("I004");
+const UCUM_INVALID: diagnostic::Code = diagnostic::Code::new("I005");
+const NAME_TWICE: diagnostic::Code = diagnostic::Code::new("I006");
+
+/// One thing that can be measured.
+#[derive(Debug, Clone)]
+pub struct Analyte {
+    pub key: String,
+    /// As a clinician reads it.
+    pub name: String,
+    /// The UCUM unit of every threshold and range of ours.
+    pub unit: String,
+    /// The panel it is shown under.
+    pub panel: String,
+    pub(super) aliases: Vec<String>,
+    pub(super) loinc: Vec<String>,
+    pub(super) decimals: u32,
+    /// Outside this window a wrong unit is likelier than the value.
+    pub(super) plausible: Limits,
+    snomed: String,
+    spellings: BTreeSet<String>,
+    /// Another unit, and what its numbers are multiplied by.
+    other_unit: Option<(String, Decimal)>,
+}
+
+impl Analyte {
+    fn read(row: &Row<'_>, problems: &mut Vec<Diagnostic>) -> Self {
+        let unit = row.required("unit", problems);
+        let spelled = row.list("unit_aliases");
+        let factor = row.number::<Decimal>("factor", problems);
+        let other = Some(row.cell("alt_unit")).filter(|unit| !unit.is_empty());
+        let loinc: Vec<String> = row.list("loinc").into_iter().map(str::to_owned).collect();
+        for (column, unit) in [("unit", Some(unit)), ("alt_unit", other)] {
+            if let Some(unit) = unit.filter(|unit| !ucum::is_valid(unit)) {
+                let message = format!("`{unit}` is not a UCUM unit");
+                problems.push(row.problem(UCUM_INVALID, column, message, "write the unit as UCUM does, such as `10*9/L`"));
+            }
+        }
+        for code in loinc.iter().filter(|code| !has_check_digit(code)) {
+            let message = format!("the check digit of LOINC `{code}` is wrong");
+            problems.push(row.problem(LOINC_CHECK_DIGIT, "loinc", message, "copy the code again from the LOINC table"));
+        }
+        Self {
+            key: row.required("key", problems).to_owned(),
+            name: row.required("name", problems).to_owned(),
+            unit: unit.to_owned(),
+            panel: row.required("panel", problems).to_owned(),
+            aliases: row.list("aliases").into_iter().map(str::to_owned).collect(),
+            loinc,
+            decimals: row.number("decimals", problems).unwrap_or_default(),
+            plausible: row.limits("plausible_low", "plausible_high", problems),
+            snomed: row.cell("snomed").to_owned(),
+            spellings: spelled.into_iter().chain([unit]).map(plain_unit).collect(),
+            other_unit: other.zip(factor).map(|(unit, factor)| (plain_unit(unit), factor)),
+        }
+    }
+
+    /// What a number in `unit` is multiplied by to be in ours; `None` where the unit does not fit.
+    pub(super) fn factor(&self, unit: Option<&Unit>) -> Option<Decimal> {
+        let Some(unit) = unit else {
+            // A ratio or score has no unit to send.
+            return self.unit.starts_with('{').then_some(Decimal::ONE);
+        };
+        // What was sent decides; its UCUM form stands in where the sent spelling is a laboratory's own.
+        [Some(unit.sent.as_str()), unit.ucum.as_deref()].into_iter().flatten().find_map(|spelling| {
+            let plain = plain_unit(spelling);
+            if self.spellings.contains(&plain) {
+                return Some(Decimal::ONE);
+            }
+            self.other_unit.as_ref().filter(|(other, _)| *other == plain).map(|(_, factor)| *factor)
+        })
+    }
+}
+
+/// All analytes, and the ways to find one.
+#[derive(Debug, Default)]
+pub(super) struct Analytes {
+    pub(super) by_key: BTreeMap<String, Analyte>,
+    by_loinc: BTreeMap<String, String>,
+    by_snomed: BTreeMap<String, String>,
+    by_alias: BTreeMap<String, String>,
+}
+
+impl Analytes {
+    pub(super) fn read(text: &str, problems: &mut Vec<Diagnostic>) -> Self {
+        let mut all = Self::default();
+        for row in table::read(FILE, text, COLUMNS, problems) {
+            let analyte = Analyte::read(&row, problems);
+            let Analyte { key, name, aliases, loinc, snomed, .. } = &analyte;
+            let aliases = aliases.iter().chain([name]).map(|alias| plain_name(alias)).collect::<BTreeSet<_>>();
+            let snomed = Some(snomed.clone()).filter(|code| !code.is_empty());
+            let twice = [
+                (FILE, all.by_key.contains_key(key).then(|| key.clone())),
+                ("loinc", claim(&mut all.by_loinc, loinc.iter().cloned(), key)),
+                ("snomed", claim(&mut all.by_snomed, snomed, key)),
+                ("aliases", claim(&mut all.by_alias, aliases, key)),
+            ];
+            for (column, taken) in twice {
+                if let Some(taken) = taken {
+                    let message = format!("`{taken}` already names another analyte");
+                    problems.push(row.problem(NAME_TWICE, column, message, "leave it with one of the two"));
+                }
+            }
+            all.by_key.insert(key.clone(), analyte);
+        }
+        all
+    }
+
+    /// The analyte a code names: by LOINC, by SNOMED CT, else by name where the unit fits.
+    ///
+    /// A result that carries a LOINC or SNOMED code we do not know is none of ours, whatever its name: `Sodium` with
+    /// the code of urine sodium is not serum sodium.
+    pub(super) fn find(&self, code: &Code, unit: Option<&Unit>) -> Option<&Analyte> {
+        let coded = |system: &str, index: &BTreeMap<String, String>| -> Vec<Option<String>> {
+            let codings = code.codings.iter().filter(|coding| coding.system.as_ref().is_some_and(|it| it.0 == system));
+            codings.map(|coding| index.get(&coding.code).cloned()).collect()
+        };
+        let mut keys = coded(System::LOINC, &self.by_loinc);
+        // A LOINC code that is known decides alone against a SNOMED code that is not: the tables of SNOMED are sparse.
+        let snomed = coded(System::SNOMED, &self.by_snomed);
+        keys.extend(snomed.into_iter().filter(|key| key.is_some() || code.in_system(System::LOINC).is_none()));
+        if keys.is_empty() {
+            return self.named(code).filter(|analyte| analyte.factor(unit).is_some());
+        }
+        let known: BTreeSet<_> = keys.into_iter().collect();
+        match known.iter().collect::<Vec<_>>().as_slice() {
+            [Some(key)] => self.by_key.get(key),
+            _ => None,
+        }
+    }
+
+    /// The one analyte that the text, displays and uncoded codes name.
+    fn named(&self, code: &Code) -> Option<&Analyte> {
+        let of_codings = code.codings.iter().flat_map(|coding| [Some(coding.code.as_str()), coding.display.as_deref()]);
+        let keys: BTreeSet<_> = of_codings
+            .chain([code.text.as_deref()])
+            .flatten()
+            .filter_map(|name| self.by_alias.get(&plain_name(name)))
+            .collect();
+        if keys.len() == 1 { keys.first().and_then(|key| self.by_key.get(*key)) } else { None }
+    }
+}
+
+/// Notes that these names mean `key`; returns one that already meant another.
+fn claim(
+    index: &mut BTreeMap<String, String>,
+    names: impl IntoIterator<Item = String>,
+    key: &str,
+) -> Option<String> {
+    let mut taken = None;
+    for name in names {
+        let owner = index.entry(name.clone()).or_insert_with(|| key.to_owned());
+        if owner != key {
+            taken = Some(name);
+        }
+    }
+    taken
+}
+
+/// A name without needless space. Case stays: `CA` and `Ca` may differ at a laboratory.
+fn plain_name(name: &str) -> String {
+    name.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A unit's spelling without space, with both mu characters as `u` and raised digits as plain ones.
+fn plain_unit(unit: &str) -> String {
+    unit.chars()
+        .filter(|c| !c.is_whitespace())
+        .map(|c| match c {
+            'µ' | 'μ' => 'u',
+            '×' => 'x',
+            '⁰' => '0',
+            '¹' => '1',
+            '²' => '2',
+            '³' => '3',
+            '⁴'..='⁹' => char::from_digit(u32::from(c) - u32::from('⁰'), 10).unwrap_or(c),
+            other => other,
+        })
+        .collect()
+}
+
+/// LOINC's check digit: modulus 10, doubling every second digit from the right (LOINC Users' Guide, appendix C).
+fn has_check_digit(code: &str) -> bool {
+    let Some((number, check)) = code.split_once('-') else { return false };
+    if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
+        return false;
+    }
+    let sum: u32 = number
+        .bytes()
+        .rev()
+        .zip([2, 1].into_iter().cycle())
+        .map(|(digit, weight)| u32::from(digit - b'0') * weight)
+        .map(|product| product / 10 + product % 10)
+        .sum();
+    check.parse() == Ok((10 - sum % 10) % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_check_digit;
+    use super::plain_unit;
+
+    #[test]
+    fn check_digits_hold_for_real_codes_only() {
+        for code in ["718-7", "2823-3", "62238-1", "39469-2", "14682-9"] {
+            assert!(has_check_digit(code), "{code}");
+        }
+        for code in ["718-8", "2823-4", "718", "-7", "7a8-7", ""] {
+            assert!(!has_check_digit(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn both_mu_characters_and_raised_digits_are_one_spelling() {
+        assert_eq!(plain_unit("µmol / L"), plain_unit("μmol/L"));
+        assert_eq!(plain_unit("×10⁹/L"), "x109/L");
+        assert_eq!(plain_unit("mL/min/1.73m²"), "mL/min/1.73m2");
+    }
+}

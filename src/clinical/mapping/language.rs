@@ -1,0 +1,266 @@
+//! The words of the mapping language, in one table: sections, what may be read in each, and how.
+//!
+//! The compiler takes its names from here, and so does the JSON Schema that editors use, so the two cannot drift.
+
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::json;
+
+/// The one version of the language.
+pub const SCHEMA: i64 = 1;
+/// Formats that a mapping can read today.
+pub const FORMATS: [&str; 1] = ["hl7v2"];
+pub const SECTIONS: [&str; 6] = ["patient", "report", "panel", "result", "specimen", "note"];
+/// Segments in which every populated field must be used or ignored by name.
+pub const RESULT_SEGMENTS: [&str; 4] = ["OBR", "OBX", "NTE", "SPM"];
+pub const DECISIONS: [&str; 3] = ["hold", "reject", "keep"];
+/// What tells the reports of one message apart.
+pub const GROUPINGS: [&str; 3] = ["filler_number", "order_number", "message"];
+
+/// How a canonical field is read from what a path finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Addresses,
+    Code,
+    Codes,
+    Flags,
+    Identifiers,
+    Moment,
+    Names,
+    NhsNumber,
+    Organisation,
+    Person,
+    Range,
+    ReportStatus,
+    ResultStatus,
+    Sex,
+    SpecimenSource,
+    Telecoms,
+    Text,
+    Unit,
+    Value,
+    Word,
+    YesNo,
+}
+
+impl Kind {
+    /// The keys a rule of this kind may have, beside `from`, `first_of`, `fallback` and `required`.
+    pub const fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Addresses | Self::Identifiers | Self::Names | Self::Telecoms => &["each_of"],
+            Self::Code => &["table", "unmapped"],
+            Self::Codes => &["each_of"],
+            Self::Flags | Self::Range | Self::Person | Self::SpecimenSource => &[],
+            Self::Moment => &["as", "unmapped"],
+            Self::NhsNumber => &["check"],
+            Self::Organisation | Self::Text | Self::Word => &["const"],
+            Self::ReportStatus | Self::ResultStatus | Self::YesNo => &["map", "unmapped"],
+            Self::Sex => &["table", "map", "unmapped"],
+            Self::Unit => &["table", "unmapped"],
+            Self::Value => &["type", "retype", "unmapped"],
+        }
+    }
+}
+
+/// Keys of every rule.
+pub const RULE_KEYS: [&str; 4] = ["from", "first_of", "fallback", "required"];
+
+macro_rules! fields {
+    ($($target:ident = $section:literal . $name:literal : $kind:ident, $about:literal;)*) => {
+        /// A canonical field that a rule may fill.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Field { $($target),* }
+
+        impl Field {
+            pub const ALL: &'static [Self] = &[$(Self::$target),*];
+
+            pub const fn section(self) -> &'static str {
+                match self { $(Self::$target => $section),* }
+            }
+
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$target => $name),* }
+            }
+
+            pub const fn kind(self) -> Kind {
+                match self { $(Self::$target => Kind::$kind),* }
+            }
+
+            pub const fn about(self) -> &'static str {
+                match self { $(Self::$target => $about),* }
+            }
+        }
+    };
+}
+
+fields! {
+    NhsNumber = "patient"."nhs_number": NhsNumber, "the NHS number; `check` says whether it is one";
+    Identifiers = "patient"."identifiers": Identifiers, "every other identifier (CX), each repetition one";
+    Names = "patient"."names": Names, "whole names (XPN), each repetition one; instead of `family` and `given`";
+    Family = "patient"."family": Word, "the family name";
+    Given = "patient"."given": Word, "the first given name";
+    BirthDate = "patient"."birth_date": Moment, "the date of birth";
+    Sex = "patient"."sex": Sex, "administrative sex";
+    Addresses = "patient"."addresses": Addresses, "addresses (XAD), each repetition one";
+    Telecoms = "patient"."telecoms": Telecoms, "telephone numbers and the like (XTN)";
+    Deceased = "patient"."deceased": YesNo, "whether the patient has died";
+    FillerNumber = "report"."filler_number": Word, "the laboratory's own number for the report";
+    OrderNumber = "report"."order_number": Word, "the clinic's order number";
+    PanelCode = "panel"."code": Code, "what was ordered (CWE)";
+    PanelStatus = "panel"."status": ReportStatus, "where the panel stands";
+    PanelCollectedAt = "panel"."collected_at": Moment, "when the specimen was taken";
+    PanelReceivedAt = "panel"."received_at": Moment, "when the laboratory received it";
+    PanelReportedAt = "panel"."reported_at": Moment, "when the laboratory reported";
+    Requester = "panel"."requester": Person, "who asked (XCN)";
+    ClinicalInformation = "panel"."clinical_information": Text, "clinical information given with the request";
+    PanelSpecimen = "panel"."specimen": SpecimenSource, "the specimen's kind (SPS) where there is no SPM";
+    ResultCode = "result"."code": Code, "what was measured (CWE)";
+    ResultSubId = "result"."sub_id": Word, "tells repeats of one code apart";
+    ResultValue = "result"."value": Value, "the value, read by its declared type";
+    ResultUnit = "result"."unit": Unit, "the unit";
+    ResultRange = "result"."range": Range, "the reference range, as sent";
+    ResultFlags = "result"."flags": Flags, "abnormal flags, as sent";
+    ResultStatus = "result"."status": ResultStatus, "where the result stands";
+    ResultObservedAt = "result"."observed_at": Moment, "when it was observed";
+    ResultAnalysedAt = "result"."analysed_at": Moment, "when it was analysed";
+    ResultMethods = "result"."methods": Codes, "how it was measured";
+    PerformingLab = "result"."performing_lab": Organisation, "which laboratory did the work";
+    SpecimenAccession = "specimen"."accession": Word, "the laboratory's number for the specimen";
+    SpecimenPlacerNumber = "specimen"."placer_number": Word, "the clinic's number for it, such as a kit barcode";
+    SpecimenKind = "specimen"."kind": Code, "what it is (CWE)";
+    SpecimenCollectedAt = "specimen"."collected_at": Moment, "when it was taken";
+    SpecimenReceivedAt = "specimen"."received_at": Moment, "when the laboratory received it";
+    SpecimenConditions = "specimen"."conditions": Codes, "such as haemolysed";
+    SpecimenRejectReasons = "specimen"."reject_reasons": Codes, "why it was refused";
+    NoteText = "note"."text": Text, "the comment; its repetitions are lines";
+    NoteSource = "note"."source": Word, "who commented";
+}
+
+impl Field {
+    pub fn find(section: &str, name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|field| field.section() == section && field.name() == name)
+    }
+
+    /// `result.unit`
+    pub fn path(self) -> String {
+        format!("{}.{}", self.section(), self.name())
+    }
+}
+
+/// The keys of a section that are no rules.
+pub const fn settings(section: &str) -> &'static [&'static str] {
+    match section.as_bytes() {
+        b"report" => &["group_by", "time_zone"],
+        b"panel" => &["extra"],
+        b"result" | b"specimen" => &["for_each", "extra"],
+        b"note" => &["for_each"],
+        _ => &[],
+    }
+}
+
+/// The segment a section is repeated for, where it is.
+pub const fn repeated_for(section: &str) -> Option<&'static str> {
+    match section.as_bytes() {
+        b"result" => Some("OBX"),
+        b"specimen" => Some("SPM"),
+        b"note" => Some("NTE"),
+        _ => None,
+    }
+}
+
+/// The JSON Schema of an inbound mapping file.
+pub fn json_schema() -> Value {
+    let mut properties = Map::new();
+    properties.insert("schema".into(), json!({ "const": SCHEMA }));
+    properties.insert("lab".into(), json!({ "type": "string", "description": "the name of the folder" }));
+    properties.insert("format".into(), json!({ "enum": FORMATS }));
+    for section in SECTIONS {
+        properties.insert(section.into(), section_schema(section));
+    }
+    properties.insert(
+        "ignore".into(),
+        json!({ "type": "array", "items": {
+            "type": "object", "additionalProperties": false, "required": ["path", "why"],
+            "properties": { "path": path_or_paths(), "why": { "type": "string", "minLength": 1 } } } }),
+    );
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Inbound mapping of one laboratory",
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["schema", "lab", "format", "report", "result"],
+        "properties": properties,
+    })
+}
+
+fn section_schema(section: &str) -> Value {
+    let mut properties = Map::new();
+    for setting in settings(section) {
+        let schema = match *setting {
+            "group_by" => json!({ "enum": GROUPINGS }),
+            "time_zone" => json!({ "type": "string", "description": "an IANA name such as Europe/London" }),
+            "for_each" => json!({ "const": repeated_for(section) }),
+            _ => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
+        };
+        properties.insert((*setting).into(), schema);
+    }
+    for field in Field::ALL.iter().filter(|field| field.section() == section) {
+        properties.insert(field.name().into(), rule_schema(*field));
+    }
+    json!({ "type": "object", "additionalProperties": false, "properties": properties })
+}
+
+fn rule_schema(field: Field) -> Value {
+    let mut properties = Map::new();
+    for key in RULE_KEYS.iter().chain(field.kind().keys()) {
+        properties.insert((*key).into(), key_schema(key));
+    }
+    json!({
+        "description": field.about(),
+        "anyOf": [
+            { "type": "string" },
+            { "type": "object", "additionalProperties": false, "properties": properties },
+        ],
+    })
+}
+
+fn key_schema(key: &str) -> Value {
+    match key {
+        "first_of" | "each_of" | "fallback" => json!({ "type": "array", "items": { "type": "string" } }),
+        "required" => json!({ "type": "boolean" }),
+        "as" => json!({ "enum": ["date", "time"] }),
+        "check" => json!({ "const": "nhs-number" }),
+        "unmapped" => json!({ "enum": DECISIONS }),
+        "map" | "retype" => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
+        "table" => path_or_paths(),
+        _ => json!({ "type": "string" }),
+    }
+}
+
+fn path_or_paths() -> Value {
+    json!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" }, "minItems": 1 }] })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Field;
+    use super::SECTIONS;
+    use super::json_schema;
+
+    #[test]
+    fn every_field_stands_once_in_a_known_section() {
+        for field in Field::ALL {
+            assert!(SECTIONS.contains(&field.section()), "{}", field.path());
+            assert_eq!(Field::find(field.section(), field.name()), Some(*field));
+        }
+    }
+
+    #[test]
+    fn the_schema_knows_every_field() {
+        let schema = json_schema();
+        for field in Field::ALL {
+            let rule = &schema["properties"][field.section()]["properties"][field.name()];
+            assert_eq!(rule["description"], field.about(), "{}", field.path());
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! A compiled mapping: rules with parsed paths, resolved tables and a decision for every gap.
+//!
+//! Made only by `compile.rs`, so that whoever holds a [`Mapping`] need not check it again.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use crate::clinical::mapping::language::Field;
+use crate::clinical::terminology::Table;
+use crate::diagnostic::Span;
+use crate::formats::hl7v2;
+
+/// What to do where a table or map has no row, or a value is not of its type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    Hold,
+    Keep,
+    Reject,
+}
+
+/// What tells the reports of one message apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Grouping {
+    FillerNumber,
+    Message,
+    OrderNumber,
+}
+
+/// How the words of a field become ours.
+#[derive(Debug, Clone)]
+pub(super) enum Lookup {
+    None,
+    /// Word as sent, word of the canonical model.
+    Map(Vec<(String, String)>),
+    /// HL7 table 0001.
+    Sex,
+    /// Tables are asked in order; each with its file's name as people see it.
+    Tables(Vec<(String, Arc<Table>)>),
+}
+
+/// Where the type of a value stands.
+#[derive(Debug, Clone)]
+pub(super) enum TypeSource {
+    Fixed(String),
+    Path(hl7v2::Path),
+}
+
+/// One rule of a mapping file.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// `result.unit`, or `result.extra.device`.
+    pub name: String,
+    /// The rule's place in the mapping file.
+    pub span: Span,
+    /// The place of the table or map, where it has one.
+    pub(super) lookup_span: Option<Span>,
+    pub(super) sources: Vec<hl7v2::Path>,
+    /// Read only where `sources` find nothing, and told.
+    pub(super) fallback: Vec<hl7v2::Path>,
+    /// All sources are read, not the first that has something.
+    pub(super) each: bool,
+    pub(super) constant: Option<String>,
+    pub(super) required: bool,
+    pub(super) as_date: bool,
+    pub(super) check_nhs_number: bool,
+    pub(super) lookup: Lookup,
+    pub(super) unmapped: Option<Decision>,
+    pub(super) value_type: Option<TypeSource>,
+    /// A type the laboratory declares, and the one it means.
+    pub(super) retype: Vec<(String, String)>,
+}
+
+/// Index of a rule in its mapping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RuleId(pub(super) u16);
+
+/// A path that needs no rule, and why.
+#[derive(Debug, Clone)]
+pub(super) struct Ignore {
+    pub(super) path: hl7v2::Path,
+    pub(super) why: String,
+}
+
+/// One laboratory's mapping, ready to read messages.
+#[derive(Debug, Clone)]
+pub struct Mapping {
+    pub(super) lab: String,
+    pub(super) digest: String,
+    pub(super) rules: Vec<Rule>,
+    /// By [`Field`], in the order of [`Field::ALL`].
+    pub(super) by_field: Vec<Option<RuleId>>,
+    pub(super) panel_extra: Vec<(String, RuleId)>,
+    pub(super) result_extra: Vec<(String, RuleId)>,
+    pub(super) specimen_extra: Vec<(String, RuleId)>,
+    pub(super) ignores: Vec<Ignore>,
+    pub(super) grouping: Grouping,
+    pub(super) time_zone: Option<TimeZone>,
+}
+
+impl Mapping {
+    pub fn lab(&self) -> &str {
+        &self.lab
+    }
+
+    /// SHA-256 of the mapping and all tables it reads, in hexadecimal.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Every rule, for coverage.
+    pub fn rules(&self) -> impl Iterator<Item = (RuleId, &Rule)> {
+        (0..).map(RuleId).zip(&self.rules)
+    }
+
+    pub fn rule(&self, id: RuleId) -> Option<&Rule> {
+        self.rules.get(usize::from(id.0))
+    }
+
+    pub(super) fn of(&self, field: Field) -> Option<(RuleId, &Rule)> {
+        let id = (*self.by_field.get(field as usize)?)?;
+        Some((id, self.rule(id)?))
+    }
+}

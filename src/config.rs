@@ -1,0 +1,244 @@
+//! The configuration: `gateway.toml`, the operator's file over it, the environment over both.
+//!
+//! The file at the project's root is embedded as the defaults and is also the schema of its own keys: what it does not
+//! hold is unknown, and a value must have the type of its default. What comes out is typed; nothing re-checks it.
+//! Secrets are references; a literal secret is refused. Start at [`load`].
+
+mod layers;
+mod raw;
+mod secret;
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::diagnostic::Code;
+use crate::diagnostic::Diagnostic;
+use crate::diagnostic::has_errors;
+use crate::inbound;
+use crate::pipeline::deliver;
+use crate::pipeline::feeds::Feed;
+use crate::pipeline::feeds::Feeds;
+use crate::pipeline::feeds::OnStoreFailure;
+use crate::pipeline::feeds::Senders;
+use crate::security::keys::MasterKey;
+use crate::telemetry;
+
+pub use self::layers::DEFAULTS;
+
+/// All that `app` needs to start a gateway.
+#[derive(Debug)]
+pub struct Config {
+    pub store_directory: PathBuf,
+    pub store_cache_bytes: usize,
+    pub master_key: MasterKey,
+    pub http: crate::http::Config,
+    pub mllp: inbound::mllp::Config,
+    /// Empty: what the binary embeds.
+    pub mappings_directory: Option<PathBuf>,
+    pub feeds: Feeds,
+    /// Accept NHS numbers of the 9xx range; never for real patients.
+    pub dangerous_test_nhs_numbers: bool,
+    pub cliniko: deliver::Config,
+    pub log_level: String,
+    pub log_format: telemetry::Format,
+}
+
+/// Reads the configuration, or says everything that is wrong with it.
+///
+/// `environment` holds the variables that begin with `GATEWAY_`, and those that secrets refer to.
+///
+/// # Errors
+/// Every problem found, at once.
+pub fn load(
+    file: Option<&Path>,
+    environment: &BTreeMap<String, String>,
+) -> Result<(Config, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let raw = layers::read(file, environment)?;
+    let base = file.and_then(Path::parent).unwrap_or(Path::new(""));
+    let mut found = Vec::new();
+    let config = resolve(raw, base, environment, &mut found);
+    match config {
+        Some(config) if !has_errors(&found) => Ok((config, found)),
+        _ => Err(found),
+    }
+}
+
+/// Makes paths relative to the file that names them.
+fn beside(base: &Path, path: &Path) -> PathBuf {
+    if path.is_absolute() { path.to_owned() } else { base.join(path) }
+}
+
+fn resolve(
+    raw: raw::Raw,
+    base: &Path,
+    environment: &BTreeMap<String, String>,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Config> {
+    let raw::Backend::Embedded = raw.store.backend;
+    let master_key = secret::resolve("keys.master", &raw.keys.master, base, environment)
+        .and_then(|text| {
+            MasterKey::parse(text.trim()).map_err(|error| {
+                Diagnostic::error(Code::new("C005"), format!("the master key cannot be used: {error}"))
+                    .at("keys.master")
+                    .help("make one with `gateway keys init --out master.key`, and name that file")
+            })
+        })
+        .map_err(|it| found.push(it))
+        .ok();
+    let http_listen = address("http.listen", &raw.http.listen, found);
+    let mllp = mllp(&raw.inbound, base, found);
+    let feeds = feeds(&raw.lab, mllp.as_ref(), found);
+    let recovery = &raw.cliniko.recovery;
+    if (recovery.request_life_ms < 60_000 || recovery.settle_ms < 120_000) && !recovery.dangerous_fast {
+        found.push(
+            Diagnostic::error(Code::new("C009"), "the recovery times are shorter than a Cliniko request may live")
+                .at("cliniko.recovery")
+                .help("keep request_life_ms ≥ 60000 and settle_ms ≥ 120000, or, for tests only, set dangerous_fast = true"),
+        );
+    }
+    let log_format = match raw.log.format {
+        raw::LogFormat::Json => telemetry::Format::Json,
+        raw::LogFormat::Plain => telemetry::Format::Plain,
+    };
+    let directory = &raw.mappings.directory;
+    Some(Config {
+        store_directory: beside(base, &raw.store.directory),
+        store_cache_bytes: raw.store.cache_bytes,
+        master_key: master_key?,
+        http: crate::http::Config {
+            listen: http_listen??,
+            body_bytes_max: raw.http.body_bytes_max,
+            session: Duration::from_secs(u64::from(raw.http.session_minutes) * 60),
+        },
+        mllp: mllp?,
+        mappings_directory: (!directory.as_os_str().is_empty()).then(|| beside(base, directory)),
+        feeds,
+        dangerous_test_nhs_numbers: raw.matching.dangerous_test_nhs_numbers,
+        cliniko: deliver::Config {
+            user_agent: format!("{} ({})", raw.cliniko.vendor, raw.cliniko.contact),
+            rate_per_minute: raw.cliniko.rate_per_minute,
+            shards: raw.cliniko.shards,
+            request_life: Duration::from_millis(recovery.request_life_ms),
+            settle: Duration::from_millis(recovery.settle_ms),
+        },
+        log_level: raw.log.level,
+        log_format,
+    })
+}
+
+/// An address to listen on; `Some(None)` where it is empty, `None` where it is wrong.
+fn address(key: &str, text: &str, found: &mut Vec<Diagnostic>) -> Option<Option<SocketAddr>> {
+    if text.is_empty() {
+        return Some(None);
+    }
+    match text.parse() {
+        Ok(address) => Some(Some(address)),
+        Err(_) => {
+            found.push(
+                Diagnostic::error(Code::new("C003"), "an address to listen on is not `IP:PORT`")
+                    .at(key)
+                    .help("write it as \"127.0.0.1:2575\" or \"[::1]:2575\"; port 0 takes any free port"),
+            );
+            None
+        }
+    }
+}
+
+fn mllp(raw: &raw::Inbound, base: &Path, found: &mut Vec<Diagnostic>) -> Option<inbound::mllp::Config> {
+    let plain = address("inbound.mllp.listen", &raw.mllp.listen, found);
+    let tls = address("inbound.mllps.listen", &raw.mllps.listen, found);
+    Some(inbound::mllp::Config {
+        listen: plain?,
+        tls: tls?.map(|listen| inbound::mllp::Tls {
+            listen,
+            certificate: beside(base, &raw.mllps.certificate),
+            key: beside(base, &raw.mllps.key),
+            client_ca: beside(base, &raw.mllps.client_ca),
+        }),
+        frame_bytes_max: raw.mllp.frame_bytes_max,
+        connections_max: raw.mllp.connections_max,
+        idle: Duration::from_millis(raw.mllp.idle_ms),
+        shutdown: Duration::from_millis(raw.mllp.shutdown_ms),
+    })
+}
+
+fn feeds(labs: &[raw::Lab], mllp: Option<&inbound::mllp::Config>, found: &mut Vec<Diagnostic>) -> Feeds {
+    let mut names = BTreeSet::new();
+    let mut senders = BTreeSet::new();
+    let mut feeds = Vec::new();
+    for lab in labs {
+        for clinic in lab.clinics.iter().filter(|name| !is_slug(name)) {
+            found.push(not_a_name(&format!("lab.{}.clinics", lab.name), clinic.len()));
+        }
+        if !is_slug(&lab.name) {
+            found.push(not_a_name("lab.name", lab.name.len()));
+        }
+        for feed in &lab.feed {
+            let raw::FeedKind::Mllp = feed.kind;
+            let at = format!("lab.feed `{}`", feed.name);
+            if !is_slug(&feed.name) {
+                found.push(not_a_name("lab.feed.name", feed.name.len()));
+            }
+            let twice = feed.senders.iter().any(|sender| !senders.insert(sender.clone()));
+            if !names.insert(feed.name.clone()) || twice {
+                found.push(
+                    Diagnostic::error(Code::new("C008"), "two feeds have the same name or claim the same sender")
+                        .at(at.clone())
+                        .help("give each feed its own name, and each MSH-3|MSH-4 to one feed only"),
+                );
+            }
+            if feed.dangerous_any_sender && !mllp.is_some_and(inbound::mllp::Config::loopback_only) {
+                found.push(
+                    Diagnostic::error(Code::new("C007"), "a feed takes any sender on a listener others can reach")
+                        .at(at.clone())
+                        .help("name the senders, or listen on 127.0.0.1 only"),
+                );
+            }
+            if feed.senders.is_empty() && !feed.dangerous_any_sender {
+                found.push(
+                    Diagnostic::error(Code::new("C010"), "a feed names no sender, so it takes no message")
+                        .at(at)
+                        .help("add `senders = [\"APPLICATION|FACILITY\"]`, as MSH-3 and MSH-4 of the laboratory say"),
+                );
+            }
+            feeds.push(Arc::new(typed_feed(lab, feed)));
+        }
+    }
+    Feeds::new(feeds)
+}
+
+fn typed_feed(lab: &raw::Lab, feed: &raw::Feed) -> Feed {
+    Feed {
+        lab: lab.name.clone(),
+        name: feed.name.clone(),
+        mapping: lab.mapping.clone(),
+        clinics: lab.clinics.clone(),
+        senders: if feed.dangerous_any_sender { Senders::Any } else { Senders::Named(feed.senders.clone()) },
+        processing_ids: feed.processing_ids.clone(),
+        on_store_failure: match feed.on_store_failure {
+            raw::OnStoreFailure::AE => OnStoreFailure::Error,
+            raw::OnStoreFailure::AR => OnStoreFailure::Reject,
+            raw::OnStoreFailure::Close => OnStoreFailure::Close,
+        },
+    }
+}
+
+/// Names of laboratories, feeds and clinics stand in keys, paths and labels: letters, digits and hyphens only.
+pub fn is_slug(name: &str) -> bool {
+    const NAME_MAX: usize = 64;
+    (1..=NAME_MAX).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}
+
+fn not_a_name(at: &str, length: usize) -> Diagnostic {
+    Diagnostic::error(Code::new("C004"), format!("a name of {length} bytes has other characters than it may"))
+        .at(at)
+        .help("use 1 to 64 letters, digits, hyphens and underscores")
+}
+
+#[cfg(test)]
+mod tests;

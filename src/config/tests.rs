@@ -1,0 +1,91 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::Config;
+use super::DEFAULTS;
+use super::load;
+use crate::diagnostic::Diagnostic;
+
+fn read(text: &str, environment: &[(&str, &str)]) -> Result<(Config, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let folder = tempfile::tempdir().unwrap();
+    let file: PathBuf = folder.path().join("gateway.toml");
+    std::fs::write(&file, text).unwrap();
+    std::fs::write(folder.path().join("master.key"), "ab".repeat(32)).unwrap();
+    let environment: BTreeMap<String, String> =
+        environment.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    load(Some(&file), &environment)
+}
+
+fn complaints(text: &str) -> Vec<(String, String)> {
+    read(text, &[]).unwrap_err().into_iter().map(|it| (it.code.to_string(), it.help)).collect()
+}
+
+#[test]
+fn the_embedded_defaults_are_a_whole_configuration() {
+    let (config, found) = read(DEFAULTS, &[]).unwrap();
+    assert!(found.is_empty(), "{found:?}");
+    assert_eq!(config.http.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.mllp.listen.unwrap().to_string(), "127.0.0.1:2575");
+    assert!(config.mllp.tls.is_none());
+}
+
+#[test]
+fn the_example_laboratory_in_the_comments_is_valid() {
+    let example: String = DEFAULTS.lines().filter_map(|line| line.strip_prefix("#: ")).fold(String::new(), |all, line| all + line + "\n");
+    let (config, _) = read(&example, &[]).unwrap();
+    assert_eq!(config.feeds.for_sender("LAB|FAC").unwrap().name, "standard-mllp");
+    assert!(config.feeds.for_sender("LAB|OTHER").is_none());
+}
+
+#[test]
+fn the_environment_wins_over_the_file() {
+    let (config, _) = read(
+        "[store]\ndirectory = \"file\"\n",
+        &[("GATEWAY_STORE__DIRECTORY", "elsewhere"), ("GATEWAY_INBOUND__MLLP__IDLE_MS", "5"), ("GATEWAY_LOG__LEVEL", "7")],
+    )
+    .unwrap();
+    assert!(config.store_directory.ends_with("elsewhere"));
+    assert_eq!(config.mllp.idle.as_millis(), 5);
+    assert_eq!(config.log_level, "7");
+}
+
+#[test]
+fn a_secret_from_the_environment_replaces_the_default_file() {
+    let key = "cd".repeat(32);
+    assert!(read("[keys]\nmaster = { env = \"KEY\" }\n", &[("KEY", &key)]).is_ok());
+    assert_eq!(complaints("[keys]\nmaster = { env = \"KEY\" }\n")[0].0, "C005");
+    assert_eq!(complaints("[keys]\nmaster = { value = \"abab\" }\n")[0].0, "C005");
+}
+
+#[test]
+fn every_unknown_key_is_named_with_its_place_and_its_neighbour() {
+    let found = read("[store]\ndirectry = \"x\"\n\n[htp]\n", &[]).unwrap_err();
+    assert_eq!(found.len(), 2);
+    let span = found[0].span.as_ref().unwrap();
+    assert_eq!((span.line, span.column, span.length), (2, 1, 8));
+    assert_eq!(found[0].help, "did you mean `directory`?");
+    assert_eq!(found[1].help, "did you mean `http`?");
+}
+
+#[test]
+fn wrong_values_are_refused_with_their_own_codes() {
+    for (text, code) in [
+        ("[http]\nlisten = 5\n", "C002"),
+        ("[http\n", "C002"),
+        ("[http]\nlisten = \"nowhere\"\n", "C003"),
+        ("[[lab]]\nname = \"a b\"\nmapping = \"standard\"\n", "C004"),
+        ("[[lab]]\nname = \"a\"\nmaping = \"standard\"\n", "C002"),
+        ("[cliniko.recovery]\nsettle_ms = 5\n", "C009"),
+        ("[[lab]]\nname = \"a\"\nmapping = \"standard\"\n[[lab.feed]]\nname = \"f\"\nkind = \"mllp\"\n", "C010"),
+        (
+            "[inbound.mllp]\nlisten = \"0.0.0.0:0\"\n[[lab]]\nname = \"a\"\nmapping = \"standard\"\n[[lab.feed]]\nname = \"f\"\nkind = \"mllp\"\ndangerous_any_sender = true\n",
+            "C007",
+        ),
+        (
+            "[[lab]]\nname = \"a\"\nmapping = \"standard\"\n[[lab.feed]]\nname = \"f\"\nkind = \"mllp\"\nsenders = [\"A|B\"]\n[[lab.feed]]\nname = \"g\"\nkind = \"mllp\"\nsenders = [\"A|B\"]\n",
+            "C008",
+        ),
+    ] {
+        assert_eq!(complaints(text).first().map(|it| it.0.as_str()), Some(code), "{text}");
+    }
+}

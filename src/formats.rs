@@ -1,0 +1,9 @@
+//! How things are written: bytes to typed values and back.
+//!
+//! Knows nothing of laboratories, patients or mappings. A codec reports a deviation; it never repairs one in silence.
+
+pub mod cliniko;
+pub mod fhir;
+pub mod hl7v2;
+pub mod mllp;
+pub mod problem;

@@ -1,0 +1,118 @@
+//! OperationOutcome: what FHIR answers when something is wrong, or worth saying.
+
+use serde::Serialize;
+
+use crate::formats::fhir::CodeableConcept;
+use crate::formats::fhir::Coding;
+use crate::formats::fhir::Text;
+
+/// At least one issue (R4: `issue` is 1..*), which [`OperationOutcome::of`] sees to.
+#[derive(Clone, Serialize)]
+#[serde(tag = "resourceType")]
+pub struct OperationOutcome<'a> {
+    pub issue: Vec<Issue<'a>>,
+}
+
+impl<'a> OperationOutcome<'a> {
+    pub fn of(issue: Issue<'a>) -> Self {
+        Self { issue: vec![issue] }
+    }
+
+    pub fn and(mut self, issue: Issue<'a>) -> Self {
+        self.issue.push(issue);
+        self
+    }
+}
+
+#[derive(Clone, Serialize)]
+pub struct Issue<'a> {
+    pub severity: Severity,
+    pub code: IssueType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub details: Option<CodeableConcept<'a>>,
+    /// FHIRPath to what is wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub expression: Vec<Text<'a>>,
+}
+
+impl<'a> Issue<'a> {
+    /// `text` is for a person; it holds nothing of a patient.
+    pub fn error(code: IssueType, text: impl Into<Text<'a>>) -> Self {
+        Self::new(Severity::Error, code, text)
+    }
+
+    pub fn new(severity: Severity, code: IssueType, text: impl Into<Text<'a>>) -> Self {
+        Self { severity, code, details: Some(CodeableConcept::text(text)), expression: Vec::new() }
+    }
+
+    /// Adds our own diagnostic code under `system`.
+    pub fn coded(mut self, system: impl Into<Text<'a>>, code: impl Into<Text<'a>>) -> Self {
+        let coding = Coding { system: Some(system.into()), code: Some(code.into()), ..Coding::default() };
+        self.details.get_or_insert_default().coding.push(coding);
+        self
+    }
+
+    pub fn at(mut self, expression: impl Into<Text<'a>>) -> Self {
+        self.expression.push(expression.into());
+        self
+    }
+}
+
+/// Value set `issue-severity`, worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    Fatal,
+    Error,
+    Warning,
+    Information,
+}
+
+/// Value set `issue-type`: those we answer with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IssueType {
+    Conflict,
+    Deleted,
+    Exception,
+    Forbidden,
+    Informational,
+    Invalid,
+    Login,
+    NotFound,
+    NotSupported,
+    Processing,
+    Required,
+    Structure,
+    Throttled,
+    TooCostly,
+    Transient,
+    Value,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Issue;
+    use super::IssueType;
+    use super::OperationOutcome;
+    use super::Severity;
+
+    #[test]
+    fn an_outcome_is_written_in_the_order_of_the_definition() {
+        let outcome = OperationOutcome::of(
+            Issue::error(IssueType::NotFound, "no such resource")
+                .coded("urn:example:codes", "W1")
+                .at("Patient.id"),
+        )
+        .and(Issue::new(Severity::Information, IssueType::TooCostly, "ask for less"));
+        assert_eq!(
+            serde_json::to_string(&outcome).unwrap(),
+            concat!(
+                r#"{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"not-found","#,
+                r#""details":{"coding":[{"system":"urn:example:codes","code":"W1"}],"text":"no such resource"},"#,
+                r#""expression":["Patient.id"]},"#,
+                r#"{"severity":"information","code":"too-costly","details":{"text":"ask for less"}}]}"#,
+            )
+        );
+    }
+}

@@ -1,0 +1,284 @@
+//! HL7 v2 over MLLP, plain and over TLS with client certificates.
+//!
+//! Each connection is served in order: a frame is kept and answered before the next one is looked at, however the
+//! bytes were cut or joined on their way. Frames, connections and silence are bounded. It cannot acknowledge: it
+//! passes on what [`Intake`] gives back.
+
+mod tls;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::AsyncRead;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWrite;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use crate::formats::mllp::Decoder;
+use crate::formats::mllp::Event;
+use crate::formats::mllp::encode;
+use crate::pipeline::intake::Intake;
+use crate::pipeline::shutdown::Shutdown;
+
+/// One read from a socket. Larger frames take several.
+const CHUNK_BYTES: usize = 16 * 1024;
+/// A sender that leaves out the carriage return after FS is understood after so long a silence.
+const SETTLE: Duration = Duration::from_millis(500);
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// A peer that does not read its answer is not waited for longer than this.
+const WRITE: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Without TLS.
+    pub listen: Option<SocketAddr>,
+    pub tls: Option<Tls>,
+    pub frame_bytes_max: usize,
+    pub connections_max: usize,
+    pub idle: Duration,
+    pub shutdown: Duration,
+}
+
+/// The TLS listener: our certificate, and the authority whose clients we take.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    pub listen: SocketAddr,
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    pub client_ca: PathBuf,
+}
+
+impl Config {
+    /// Whether nobody but this machine can reach the listeners.
+    pub fn loopback_only(&self) -> bool {
+        let tls = self.tls.as_ref().map(|tls| tls.listen);
+        self.listen.iter().chain(tls.iter()).all(|address| address.ip().is_loopback())
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot listen on {address}")]
+    Listen {
+        address: SocketAddr,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot use the TLS file `{}`", file.display())]
+    TlsFile {
+        file: PathBuf,
+        #[source]
+        source: rustls_pki_types::pem::Error,
+    },
+    #[error("cannot use the certificates of the TLS listener")]
+    Certificates(#[source] rustls::Error),
+    #[error("cannot use the client authority of the TLS listener")]
+    ClientAuthority(#[source] rustls::server::VerifierBuilderError),
+}
+
+/// Listeners that are bound and not yet served.
+pub struct Bound {
+    config: Config,
+    plain: Option<TcpListener>,
+    tls: Option<(TcpListener, TlsAcceptor)>,
+}
+
+/// Binds what is configured, so that its ports are known before the first message.
+pub async fn bind(config: Config) -> Result<Bound, Error> {
+    let plain = match config.listen {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
+    let tls = match &config.tls {
+        Some(it) => Some((listen(it.listen).await?, tls::acceptor(it)?)),
+        None => None,
+    };
+    Ok(Bound { config, plain, tls })
+}
+
+/// Whether the TLS files can be used, without listening.
+pub fn check(tls: &Tls) -> Result<(), Error> {
+    tls::acceptor(tls).map(drop)
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })
+}
+
+impl Bound {
+    /// Where the plain listener is.
+    pub fn plain_address(&self) -> Option<SocketAddr> {
+        self.plain.as_ref().and_then(|it| it.local_addr().ok())
+    }
+
+    /// Where the TLS listener is.
+    pub fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls.as_ref().and_then(|(it, _)| it.local_addr().ok())
+    }
+
+    /// Serves until asked to end; connections may then finish the frame they are at.
+    pub async fn run(self, intake: Intake, shutdown: Shutdown) {
+        let door = Door {
+            intake,
+            places: Arc::new(Semaphore::new(self.config.connections_max)),
+            config: Arc::new(self.config),
+            shutdown,
+        };
+        let plain = self.plain.map(|listener| tokio::spawn(door.clone().accept(listener, None)));
+        let tls = self.tls.map(|(listener, tls)| tokio::spawn(door.accept(listener, Some(tls))));
+        for task in [plain, tls].into_iter().flatten() {
+            if let Err(error) = task.await {
+                tracing::error!(error = &error as &dyn std::error::Error, "an MLLP listener ended");
+            }
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Door {
+    intake: Intake,
+    config: Arc<Config>,
+    places: Arc<Semaphore>,
+    shutdown: Shutdown,
+}
+
+impl Door {
+    async fn accept(mut self, listener: TcpListener, tls: Option<TlsAcceptor>) {
+        let mut connections = JoinSet::new();
+        loop {
+            let stream = tokio::select! {
+                () = self.shutdown.requested() => break,
+                Some(_) = connections.join_next() => continue,
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => stream,
+                    Err(error) => {
+                        // Out of handles, most likely: those in use will be given back.
+                        tracing::warn!(error = &error as &dyn std::error::Error, "could not accept a connection");
+                        tokio::time::sleep(SETTLE).await;
+                        continue;
+                    }
+                },
+            };
+            let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+                tracing::warn!(connections = self.config.connections_max, "refused a connection above the limit");
+                continue;
+            };
+            let (door, tls) = (self.clone(), tls.clone());
+            connections.spawn(async move {
+                door.serve(stream, tls).await;
+                drop(place);
+            });
+        }
+        drop(listener);
+        let all_ended = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(self.config.shutdown, all_ended).await.is_err() {
+            tracing::warn!("closed MLLP connections that did not end in time");
+        }
+    }
+
+    async fn serve(self, stream: TcpStream, tls: Option<TlsAcceptor>) {
+        let _not_vital = stream.set_nodelay(true);
+        let result = match tls {
+            None => self.converse(stream).await,
+            Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
+                Ok(Ok(stream)) => self.converse(stream).await,
+                Ok(Err(error)) => Err(error),
+                Err(_) => Err(io::ErrorKind::TimedOut.into()),
+            },
+        };
+        if let Err(error) = result {
+            tracing::debug!(error = &error as &dyn std::error::Error, "an MLLP connection broke off");
+        }
+    }
+
+    async fn converse(mut self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+        let mut decoder = Decoder::new(self.config.frame_bytes_max);
+        let mut chunk = vec![0; CHUNK_BYTES];
+        loop {
+            let patience = if decoder.is_inside() { SETTLE.min(self.config.idle) } else { self.config.idle };
+            let read = tokio::select! {
+                () = self.shutdown.requested() => return Ok(()),
+                read = tokio::time::timeout(patience, stream.read(&mut chunk)) => read,
+            };
+            let events = match read {
+                Ok(Ok(0)) => {
+                    self.answer(&mut stream, decoder.finish()).await?;
+                    return Ok(());
+                }
+                Ok(Ok(count)) => decoder.push(chunk.get(..count).unwrap_or_default()),
+                Ok(Err(error)) => return Err(error),
+                Err(_) if decoder.is_inside() && patience < self.config.idle => {
+                    let settled = decoder.settle();
+                    if settled.is_empty() {
+                        self.wait_inside(&mut stream, &mut decoder, &mut chunk).await?
+                    } else {
+                        settled
+                    }
+                }
+                Err(_) => return Ok(()),
+            };
+            if self.answer(&mut stream, events).await? {
+                return Ok(());
+            }
+            if decoder.is_too_long() {
+                self.answer(&mut stream, decoder.finish()).await?;
+                return Ok(());
+            }
+        }
+    }
+
+    /// A frame has begun and pauses: the rest may take as long as any silence.
+    async fn wait_inside(
+        &mut self,
+        stream: &mut (impl AsyncRead + Unpin),
+        decoder: &mut Decoder,
+        chunk: &mut [u8],
+    ) -> io::Result<Vec<Event>> {
+        let read = tokio::select! {
+            () = self.shutdown.requested() => return Err(io::ErrorKind::ConnectionAborted.into()),
+            read = tokio::time::timeout(self.config.idle, stream.read(chunk)) => read,
+        };
+        match read {
+            Ok(Ok(0)) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(Ok(count)) => Ok(decoder.push(chunk.get(..count).unwrap_or_default())),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+
+    /// Answers each message in order; whether the connection ends.
+    async fn answer(&self, stream: &mut (impl AsyncWrite + Unpin), events: Vec<Event>) -> io::Result<bool> {
+        for event in events {
+            let answer = match event {
+                Event::Frame(message) => self.intake.receive(&message).await,
+                Event::TooLong { kept, max, .. } => self.intake.too_long(&kept, max),
+                // The sender had no answer to these and so still has the message.
+                Event::Abandoned(bytes) | Event::Stray(bytes) | Event::Unfinished(bytes) => {
+                    tracing::warn!(bytes = bytes.len(), "dropped bytes that are no whole MLLP frame");
+                    continue;
+                }
+            };
+            if let Some(bytes) = &answer.bytes {
+                let write = async {
+                    stream.write_all(&encode(bytes)).await?;
+                    stream.flush().await
+                };
+                tokio::time::timeout(WRITE, write).await.map_err(io::Error::from)??;
+            }
+            if answer.close {
+                let _peer_may_be_gone = stream.shutdown().await;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}

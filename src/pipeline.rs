@@ -1,0 +1,68 @@
+//! A message's journey, as jobs in the store: keep, read, prepare, review, deliver.
+//!
+//! | step | where | if it cannot |
+//! | --- | --- | --- |
+//! | keep, acknowledge | [`intake`] | no positive acknowledgement, so the laboratory sends again |
+//! | decode, map | [`advance::read`] | hold, `H…` `M…` `T…` |
+//! | match, interpret | [`advance::prepare`] | hold, `P…`; a person decides |
+//! | review: approve, reject, release | [`review`] | refusal, `W…` |
+//! | plan the Cliniko calls, run them with receipts | [`deliver`] | retry, then hold, `D…` |
+//!
+//! Every step commits its change, its audit entry and its follow-on jobs together, and can be run again: a crash
+//! between any two lines is ordinary. I/O goes through the store and `outbound` only.
+
+pub mod advance;
+pub mod deliver;
+pub mod feeds;
+pub mod intake;
+pub mod orders;
+pub mod records;
+pub mod review;
+pub mod sessions;
+pub mod shutdown;
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::clinical::interpret::rules::Knowledge;
+use crate::clinical::mapping::catalog::Catalog;
+use crate::clock::Clock;
+use crate::pipeline::feeds::Feeds;
+use crate::store::Store;
+
+/// What every step works with.
+#[derive(Debug)]
+pub struct Pipeline {
+    pub store: Arc<Store>,
+    pub clock: Arc<dyn Clock>,
+    pub feeds: Feeds,
+    pub catalog: Catalog,
+    pub knowledge: Knowledge,
+    pub cliniko: deliver::Cliniko,
+    /// Accept NHS numbers of the 9xx range; never for real patients.
+    pub dangerous_test_nhs_numbers: bool,
+    pub wake: Wake,
+}
+
+/// Rings when a lane may have new work, so that nobody has to wait for the next look.
+#[derive(Debug, Default)]
+pub struct Wake {
+    pub read: Notify,
+    pub prepare: Notify,
+    pub deliver: Notify,
+}
+
+/// SHA-256, in hexadecimal.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref())
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a String does not fail");
+        text
+    })
+}

@@ -1,0 +1,216 @@
+//! Steps 4 to 6: decode a kept message, map it to canonical reports, or hold it with everything that is wrong.
+//!
+//! Waiting messages are read in the order they were kept, many at a time: a batch shares one transaction. A panic in
+//! one holds that message alone, as a defect of ours.
+
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
+use std::sync::Arc;
+
+use crate::audit;
+use crate::clinical::mapping::inbound::Reading;
+use crate::clinical::mapping::inbound::Status;
+use crate::clinical::model::Report;
+use crate::diagnostic::Code;
+use crate::diagnostic::Diagnostic;
+use crate::formats::hl7v2;
+use crate::pipeline::Pipeline;
+use crate::pipeline::advance::LOOK_EVERY;
+use crate::pipeline::advance::STORE_PAUSE;
+use crate::pipeline::feeds::Feed;
+use crate::pipeline::records::MessageId;
+use crate::pipeline::records::job;
+use crate::pipeline::records::job::Job;
+use crate::pipeline::records::message;
+use crate::pipeline::records::message::Message;
+use crate::pipeline::records::message::Standing;
+use crate::pipeline::records::message::State;
+use crate::pipeline::records::report;
+use crate::pipeline::records::report::ReportKey;
+use crate::security::blind_index::Field;
+use crate::security::keys::Scope;
+use crate::store;
+use crate::store::Change;
+use crate::store::Table;
+
+/// Messages read in one round. Large enough to share a flush, small enough to hold in memory.
+const BATCH_MAX: usize = 128;
+/// A round is shared by so many threads.
+const THREADS: usize = 2;
+
+/// Reads waiting messages until it is dropped.
+pub async fn run(pipeline: Arc<Pipeline>) {
+    loop {
+        match round(&pipeline).await {
+            Ok(0) => {
+                let _new_work_or_time = tokio::time::timeout(LOOK_EVERY, pipeline.wake.read.notified()).await;
+            }
+            Ok(_) => pipeline.wake.prepare.notify_one(),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "could not read waiting messages");
+                tokio::time::sleep(STORE_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Reads one batch; how many messages it was.
+async fn round(pipeline: &Arc<Pipeline>) -> Result<usize, store::Error> {
+    let jobs = job::first(&pipeline.store, job::Kind::Read, BATCH_MAX)?;
+    let count = jobs.len();
+    let mut rest = jobs;
+    let mut tasks = Vec::new();
+    while !rest.is_empty() {
+        let later = rest.split_off(rest.len().min(count.div_ceil(THREADS)));
+        let (part, pipeline) = (std::mem::replace(&mut rest, later), Arc::clone(pipeline));
+        tasks.push(tokio::task::spawn_blocking(move || read_all(&pipeline, &part)));
+    }
+    for task in tasks {
+        let change = task.await.expect("a panic in a message is caught where it is read")?;
+        pipeline.store.commit(change).await?;
+    }
+    Ok(count)
+}
+
+fn read_all(pipeline: &Pipeline, jobs: &[Job]) -> Result<Change, store::Error> {
+    let mut change = Change::new();
+    for job in jobs {
+        advance(pipeline, job, &mut change)?;
+    }
+    Ok(change)
+}
+
+/// Adds one message's next state to the change.
+fn advance(pipeline: &Pipeline, job: &Job, change: &mut Change) -> Result<(), store::Error> {
+    let id = MessageId(job.subject);
+    job.delete(change);
+    let Some(before) = message::standing(&pipeline.store, id)?.filter(|it| it.state == State::Waiting) else {
+        // An earlier run of this job was committed; only the job's row outlived it.
+        return Ok(());
+    };
+    let scope = before.scope();
+    let Some(message) = message::load(&pipeline.store, id, &scope)? else {
+        return Err(store::Error::Damaged { table: Table::Messages });
+    };
+    let feed = before.feed.as_deref().and_then(|name| pipeline.feeds.named(name));
+    let outcome = match feed {
+        Some(feed) => catch_unwind(AssertUnwindSafe(|| read(pipeline, feed, &message))).unwrap_or_else(|_| bug()),
+        None => Outcome::held(vec![feed_gone()]),
+    };
+    outcome.put(pipeline, change, id, &before);
+    Ok(())
+}
+
+/// What reading a message came to.
+struct Outcome {
+    state: State,
+    reports: Vec<(String, Report)>,
+    diagnostics: Vec<Diagnostic>,
+    mapping_digest: String,
+}
+
+impl Outcome {
+    fn held(diagnostics: Vec<Diagnostic>) -> Self {
+        Self { state: State::Held, reports: Vec::new(), diagnostics, mapping_digest: String::new() }
+    }
+
+    fn put(self, pipeline: &Pipeline, change: &mut Change, id: MessageId, before: &Standing) {
+        let now = pipeline.clock.now();
+        change.expect_equals(Table::MessageStates, &id.key(), before.encode());
+        let after = Standing { state: self.state, ..before.clone() };
+        change.put_plain(Table::MessageStates, &id.key(), after.encode());
+        change.count(before.state.counter(), -1).count(after.state.counter(), 1);
+        message::put_diagnostics(change, id, &before.scope(), &self.diagnostics);
+        for (index, (clinic, report)) in (0u16..).zip(&self.reports) {
+            report::put(change, ReportKey { message: id, index }, clinic, report);
+        }
+        if !self.reports.is_empty() {
+            Job::new(job::Kind::Prepare, now, id.0).put(change);
+        }
+        let act = match after.state {
+            State::Mapped => "message.mapped",
+            State::Waiting | State::Held => "message.held",
+            State::Rejected => "message.rejected",
+        };
+        let codes: Vec<&str> = self.diagnostics.iter().map(|it| it.code.as_str()).collect();
+        let entry = audit::Entry::new(now, "gateway", act, id.to_string())
+            .with("reports", self.reports.len())
+            .with("mapping", self.mapping_digest);
+        change.audit(if codes.is_empty() { entry } else { entry.with("diagnostics", codes) });
+    }
+}
+
+fn read(pipeline: &Pipeline, feed: &Feed, message: &Message) -> Outcome {
+    let Some(mapping) = pipeline.catalog.lab(&feed.mapping) else { return Outcome::held(vec![mapping_gone()]) };
+    let decoded = hl7v2::decode(&message.raw);
+    let Reading { reports, mut diagnostics, status, .. } = mapping.read(&decoded, &feed.lab);
+    if let Some(blank) = blank_processing_id(&decoded) {
+        diagnostics.push(blank);
+    }
+    let mut placed = Vec::with_capacity(reports.len());
+    for report in reports {
+        match clinic_of(pipeline, feed, &report) {
+            Ok(clinic) => placed.push((clinic, report)),
+            Err(problem) => diagnostics.push(problem),
+        }
+    }
+    let held = diagnostics.iter().any(Diagnostic::is_error);
+    let state = match status {
+        Status::Rejected => State::Rejected,
+        Status::Held => State::Held,
+        Status::Mapped if held => State::Held,
+        Status::Mapped => State::Mapped,
+    };
+    let reports = if state == State::Mapped { placed } else { Vec::new() };
+    Outcome { state, reports, diagnostics, mapping_digest: mapping.digest().to_owned() }
+}
+
+/// Whose report it is: the feed's one clinic, or the one that issued the order number.
+fn clinic_of(pipeline: &Pipeline, feed: &Feed, report: &Report) -> Result<String, Diagnostic> {
+    if let [only] = feed.clinics.as_slice() {
+        return Ok(only.clone());
+    }
+    let mut owners = feed.clinics.iter().filter(|clinic| {
+        let scope = Scope::Clinic((*clinic).clone());
+        report.order_number.as_deref().is_some_and(|number| {
+            pipeline.store.find(Table::Orders, &scope, Field::OrderNumber, number).is_ok_and(|rows| !rows.is_empty())
+        })
+    });
+    match (owners.next(), owners.next()) {
+        (Some(only), None) => Ok(only.clone()),
+        _ => Err(Diagnostic::error(Code::new("M201"), "it cannot be told which clinic the report belongs to")
+            .at("OBR[1]-2")
+            .fact("held: nothing was sent on")
+            .help("have the laboratory return the order number, or bind the feed to one clinic with `clinics = [\"…\"]`")),
+    }
+}
+
+fn blank_processing_id(decoded: &hl7v2::Decoded<'_>) -> Option<Diagnostic> {
+    let message = decoded.message.as_ref()?;
+    (!message.header().field(11).is_populated()).then(|| {
+        Diagnostic::error(Code::new("H110"), "the message does not say whether it is for production or for training")
+            .at("MSH[1]-11")
+            .fact("held: a test message must not become a patient's result")
+            .help("have the laboratory send P, T or D in MSH-11")
+    })
+}
+
+fn feed_gone() -> Diagnostic {
+    Diagnostic::error(Code::new("M202"), "the feed this message came by is no longer configured")
+        .fact("held: without its feed nobody knows how to read it")
+        .help("configure a feed of that name again, and replay the message")
+}
+
+fn mapping_gone() -> Diagnostic {
+    Diagnostic::error(Code::new("M203"), "the mapping of this feed does not exist")
+        .fact("held: nothing was sent on")
+        .help("add the mapping's folder under labs/, and replay the message")
+}
+
+fn bug() -> Outcome {
+    Outcome::held(vec![
+        Diagnostic::error(Code::new("S102"), "reading this message met a defect of the gateway")
+            .fact("held: the message alone; all others go on")
+            .help("report the message's id and the gateway's version to its makers; the bytes are kept"),
+    ])
+}

@@ -1,0 +1,244 @@
+//! What a sender is told, decided from the header and the structure alone.
+//!
+//! Accepted means: readable as what it says it is. Unknown codes and unmatched patients are holds on our side, not
+//! errors on theirs. An error is a message that cannot be read as its type; a rejection is one that is not for us.
+
+use std::sync::Arc;
+
+use crate::diagnostic::Code;
+use crate::diagnostic::Diagnostic;
+use crate::formats::hl7v2;
+use crate::formats::hl7v2::Kind;
+use crate::formats::hl7v2::Location;
+use crate::formats::hl7v2::acknowledgement;
+use crate::formats::hl7v2::acknowledgement::Condition0357;
+use crate::formats::hl7v2::acknowledgement::Outcome;
+use crate::pipeline::feeds::Feed;
+use crate::pipeline::feeds::Feeds;
+use crate::pipeline::feeds::OnStoreFailure;
+
+/// The decision about one message.
+#[derive(Debug, Clone)]
+pub(super) struct Verdict {
+    pub(super) outcome: Outcome,
+    /// None for a sender no feed names.
+    pub(super) feed: Option<Arc<Feed>>,
+    /// Its control id was used before for other content.
+    pub(super) is_conflict: bool,
+    reason: Option<Reason>,
+}
+
+#[derive(Debug, Clone)]
+struct Reason {
+    condition: Condition0357,
+    code: Code,
+    location: Option<Location>,
+    text: String,
+    help: &'static str,
+}
+
+impl Verdict {
+    fn accept(feed: Arc<Feed>) -> Self {
+        Self { outcome: Outcome::Accept, feed: Some(feed), is_conflict: false, reason: None }
+    }
+
+    fn refuse(outcome: Outcome, feed: Option<Arc<Feed>>, reason: Reason) -> Self {
+        Self { outcome, feed, is_conflict: false, reason: Some(reason) }
+    }
+
+    /// Whether the message goes on its way.
+    pub(super) fn is_accepted(&self) -> bool {
+        self.outcome == Outcome::Accept && self.reason.is_none()
+    }
+
+    /// The same message, found to use another's control id.
+    pub(super) fn conflicting(&self) -> Self {
+        let reason = Reason {
+            condition: Condition0357::DuplicateKey,
+            code: Code::new("H108"),
+            location: header_field(10),
+            text: "this control id was already used for other content".to_owned(),
+            help: "send it again under a control id of its own",
+        };
+        Self { is_conflict: true, ..Self::refuse(Outcome::Error, self.feed.clone(), reason) }
+    }
+
+    pub(super) fn too_long(max: usize) -> Self {
+        let reason = Reason {
+            condition: Condition0357::ApplicationInternal,
+            code: Code::new("H109"),
+            location: None,
+            text: format!("the message is longer than {max} bytes and was not kept"),
+            help: "send it in parts, or ask the operator to raise inbound.mllp.frame_bytes_max",
+        };
+        Self::refuse(Outcome::Reject, None, reason)
+    }
+
+    /// What a sender hears when nothing could be kept; `None` where the feed wants silence.
+    pub(super) fn store_failed(policy: OnStoreFailure) -> Option<Self> {
+        let outcome = match policy {
+            OnStoreFailure::Error => Outcome::Error,
+            OnStoreFailure::Reject => Outcome::Reject,
+            OnStoreFailure::Close => return None,
+        };
+        let reason = Reason {
+            condition: Condition0357::ApplicationInternal,
+            code: Code::new("S101"),
+            location: None,
+            text: "the message could not be stored; it is still yours, send it again later".to_owned(),
+            help: "see the gateway's log for the cause; nothing was kept",
+        };
+        Some(Self::refuse(outcome, None, reason))
+    }
+
+    /// For the sender's ERR segment.
+    pub(super) fn problems(&self) -> Vec<acknowledgement::Problem<'_>> {
+        self.reason
+            .iter()
+            .map(|reason| acknowledgement::Problem {
+                location: reason.location,
+                condition: reason.condition,
+                severity: acknowledgement::Severity::Error,
+                code: reason.code.as_str(),
+                text: &reason.text,
+            })
+            .collect()
+    }
+
+    /// The same, for our own people.
+    pub(super) fn diagnostics(&self) -> Vec<Diagnostic> {
+        self.reason
+            .iter()
+            .map(|reason| {
+                let position = reason.location.map(|it| it.to_string()).unwrap_or_default();
+                Diagnostic::error(reason.code.clone(), reason.text.clone())
+                    .at(position)
+                    .fact("rejected: the bytes are kept in quarantine, nothing else was made of them")
+                    .help(reason.help)
+            })
+            .collect()
+    }
+}
+
+/// A field of the header.
+const fn header_field(number: u32) -> Option<Location> {
+    Some(Location::segment(*b"MSH", 1).field(number))
+}
+
+/// Decides about a message that has arrived.
+pub(super) fn decide(decoded: &hl7v2::Decoded<'_>, feeds: &Feeds) -> Verdict {
+    let Some(message) = &decoded.message else {
+        return Verdict::refuse(
+            Outcome::Reject,
+            None,
+            Reason {
+                condition: Condition0357::SegmentSequence,
+                code: Code::new("H101"),
+                location: None,
+                text: "no readable MSH segment begins the message".to_owned(),
+                help: "begin each MLLP frame with MSH and its encoding characters",
+            },
+        );
+    };
+    let header = message.header();
+    let [application, facility] = [3, 4].map(|number| header.field(number).component(1).text());
+    let Some(feed) = feeds.for_sender(&format!("{application}|{facility}")) else {
+        return Verdict::refuse(
+            Outcome::Reject,
+            None,
+            Reason {
+                condition: Condition0357::UnknownKey,
+                code: Code::new("H102"),
+                location: header_field(3),
+                text: "no feed is configured for this sending application and facility".to_owned(),
+                help: "add MSH-3|MSH-4 to the `senders` of the laboratory's feed in the configuration",
+            },
+        );
+    };
+    if acknowledgement::is_acknowledgement(message) {
+        return silent(Arc::clone(feed));
+    }
+    match refusal(message, feed).or_else(|| unreadable(message, &decoded.deviations)) {
+        Some((outcome, reason)) => Verdict::refuse(outcome, Some(Arc::clone(feed)), reason),
+        None => Verdict::accept(Arc::clone(feed)),
+    }
+}
+
+/// An acknowledgement is kept and never answered.
+fn silent(feed: Arc<Feed>) -> Verdict {
+    let reason = Reason {
+        condition: Condition0357::UnsupportedMessageType,
+        code: Code::new("H107"),
+        location: header_field(9),
+        text: "the message is itself an acknowledgement".to_owned(),
+        help: "nothing needs to be done unless the laboratory should not send these",
+    };
+    Verdict::refuse(Outcome::Accept, Some(feed), reason)
+}
+
+/// Not for us.
+fn refusal(message: &hl7v2::Message<'_>, feed: &Feed) -> Option<(Outcome, Reason)> {
+    let [kind, event, _] = message.message_type();
+    let version = message.version();
+    let processing = message.header().field(11).component(1).text();
+    let (condition, code, field, text, help) = if kind != "ORU" {
+        (
+            Condition0357::UnsupportedMessageType,
+            "H103",
+            9,
+            "only results (ORU^R01) are taken here",
+            "send orders and other messages elsewhere",
+        )
+    } else if event != "R01" {
+        (Condition0357::UnsupportedEventCode, "H103", 9, "only the event R01 is taken here", "send results as ORU^R01")
+    } else if version != "2" && !version.starts_with("2.") {
+        (
+            Condition0357::UnsupportedVersion,
+            "H104",
+            12,
+            "only HL7 version 2 is taken here, and MSH-12 does not say so",
+            "send MSH-12 as 2.x, for example 2.5.1",
+        )
+    } else if !processing.is_empty() && !feed.processing_ids.iter().any(|it| *it == processing) {
+        (
+            Condition0357::UnsupportedProcessingId,
+            "H105",
+            11,
+            "this feed does not take this processing id",
+            "send P for production, or add the id to the feed's `processing_ids`",
+        )
+    } else {
+        return None;
+    };
+    let reason =
+        Reason { condition, code: Code::new(code), location: header_field(field), text: text.to_owned(), help };
+    Some((Outcome::Reject, reason))
+}
+
+/// Ours, but not a result message by its structure.
+fn unreadable(message: &hl7v2::Message<'_>, deviations: &[hl7v2::Deviation]) -> Option<(Outcome, Reason)> {
+    let second = deviations.iter().find(|it| it.kind == Kind::SecondHeader);
+    let (location, text, help) = if let Some(second) = second {
+        (
+            second.position.location,
+            "one frame holds several messages, and only one could be answered",
+            "send each message in a frame of its own",
+        )
+    } else if message.first("OBR").is_none() {
+        (
+            Some(Location::segment(*b"OBR", 1)),
+            "a result message needs at least one OBR segment, and there is none",
+            "send the order's OBR before its OBX segments",
+        )
+    } else {
+        return None;
+    };
+    let reason = Reason {
+        condition: Condition0357::SegmentSequence,
+        code: Code::new("H106"),
+        location,
+        text: text.to_owned(),
+        help,
+    };
+    Some((Outcome::Error, reason))
+}

@@ -1,0 +1,174 @@
+//! A message as it was received: never changed, never deleted before its retention ends.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::diagnostic::Diagnostic;
+use crate::pipeline::records::MessageId;
+use crate::pipeline::records::decode;
+use crate::pipeline::records::encode;
+use crate::security::keys::Scope;
+use crate::store;
+use crate::store::Change;
+use crate::store::Store;
+use crate::store::Table;
+
+/// What is known of a message beside its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    pub received_at: Timestamp,
+    /// None for a sender that no feed names.
+    pub lab: Option<String>,
+    pub feed: Option<String>,
+    /// MSH-10; empty where it could not be read.
+    pub control_id: String,
+    /// Of the raw bytes, in hexadecimal.
+    pub sha256: String,
+    pub bytes: usize,
+    /// MSA-1 of our answer; none for a message that is owed none.
+    pub ack: Option<String>,
+    /// Length of the acknowledgement that stands between header and raw bytes.
+    ack_bytes: usize,
+}
+
+/// A message with its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    pub header: Header,
+    /// The answer as sent; the same bytes again get the same answer.
+    pub acknowledgement: Vec<u8>,
+    pub raw: Vec<u8>,
+}
+
+/// Exactly one of these holds for every kept message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    Waiting,
+    Mapped,
+    Held,
+    Rejected,
+}
+
+impl State {
+    pub const ALL: [Self; 4] = [Self::Waiting, Self::Mapped, Self::Held, Self::Rejected];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Mapped => "mapped",
+            Self::Held => "held",
+            Self::Rejected => "rejected",
+        }
+    }
+
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+
+    /// The durable count of messages in this state.
+    pub fn counter(self) -> String {
+        format!("{COUNTER_PREFIX}{}", self.as_str())
+    }
+}
+
+/// Counts of messages, by state; `duplicates` beside them.
+pub const COUNTER_PREFIX: &str = "messages.";
+pub const DUPLICATES: &str = "duplicates";
+
+/// The plain row: where a message stands, and whose key opens it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    pub state: State,
+    /// None: kept under the gateway's own key.
+    pub feed: Option<String>,
+}
+
+impl Standing {
+    pub fn scope(&self) -> Scope {
+        scope_of(self.feed.as_deref())
+    }
+
+    pub fn encode(&self) -> Vec<u8> {
+        encode(self)
+    }
+}
+
+/// Messages of no feed are the gateway's own.
+pub fn scope_of(feed: Option<&str>) -> Scope {
+    feed.map_or(Scope::Gateway, |name| Scope::Feed(name.to_owned()))
+}
+
+impl Message {
+    pub fn new(header: HeaderFacts, acknowledgement: Vec<u8>, ack: Option<String>, raw: &[u8]) -> Self {
+        let HeaderFacts { received_at, lab, feed, control_id, sha256 } = header;
+        let header = Header {
+            received_at,
+            lab,
+            feed,
+            control_id,
+            sha256,
+            bytes: raw.len(),
+            ack,
+            ack_bytes: acknowledgement.len(),
+        };
+        Self { header, acknowledgement, raw: raw.to_vec() }
+    }
+
+    /// Adds the message to a change, sealed under its feed's key.
+    pub fn put(&self, change: &mut Change, id: MessageId, scope: &Scope) {
+        let mut row = encode(&self.header);
+        row.reserve(1 + self.acknowledgement.len() + self.raw.len());
+        row.push(b'\n');
+        row.extend_from_slice(&self.acknowledgement);
+        row.extend_from_slice(&self.raw);
+        change.put_sealed(Table::Messages, &id.key(), scope, row);
+    }
+
+    fn from_row(row: &[u8]) -> Result<Self, store::Error> {
+        let damaged = || store::Error::Damaged { table: Table::Messages };
+        let end = memchr::memchr(b'\n', row).ok_or_else(damaged)?;
+        let header: Header = decode(Table::Messages, row.get(..end).ok_or_else(damaged)?)?;
+        let rest = row.get(end + 1..).ok_or_else(damaged)?;
+        let (acknowledgement, raw) = rest.split_at_checked(header.ack_bytes).ok_or_else(damaged)?;
+        if raw.len() != header.bytes {
+            return Err(damaged());
+        }
+        Ok(Self { acknowledgement: acknowledgement.to_vec(), raw: raw.to_vec(), header })
+    }
+}
+
+/// What intake knows before the answer is made.
+#[derive(Debug, Clone)]
+pub struct HeaderFacts {
+    pub received_at: Timestamp,
+    pub lab: Option<String>,
+    pub feed: Option<String>,
+    pub control_id: String,
+    pub sha256: String,
+}
+
+/// A kept message, opened.
+pub fn load(store: &Store, id: MessageId, scope: &Scope) -> Result<Option<Message>, store::Error> {
+    store.get_sealed(Table::Messages, &id.key(), scope)?.map(|row| Message::from_row(&row)).transpose()
+}
+
+/// Where a message stands.
+pub fn standing(store: &Store, id: MessageId) -> Result<Option<Standing>, store::Error> {
+    let row = store.get_plain(Table::MessageStates, &id.key())?;
+    row.map(|row| decode(Table::MessageStates, &row)).transpose()
+}
+
+/// Why a message is held or rejected, and what was noted when it was read.
+pub fn diagnostics(store: &Store, id: MessageId, scope: &Scope) -> Result<Vec<Diagnostic>, store::Error> {
+    let row = store.get_sealed(Table::Holds, &id.key(), scope)?;
+    row.map_or(Ok(Vec::new()), |row| decode(Table::Holds, &row))
+}
+
+/// Adds the diagnostics of a message to a change; nothing where there are none.
+pub fn put_diagnostics(change: &mut Change, id: MessageId, scope: &Scope, diagnostics: &[Diagnostic]) {
+    if !diagnostics.is_empty() {
+        change.put_sealed(Table::Holds, &id.key(), scope, encode(&diagnostics));
+    }
+}

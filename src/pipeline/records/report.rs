@@ -1,0 +1,78 @@
+//! A canonical report as mapped, under its clinic's key.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::clinical::model::Report;
+use crate::clock::Id;
+use crate::pipeline::records::MessageId;
+use crate::pipeline::records::decode;
+use crate::pipeline::records::encode;
+use crate::security::blind_index::Field;
+use crate::security::keys::Scope;
+use crate::store;
+use crate::store::Change;
+use crate::store::Scan;
+use crate::store::Store;
+use crate::store::Table;
+
+/// Names a report: its message, and its place among the message's reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ReportKey {
+    pub message: MessageId,
+    pub index: u16,
+}
+
+impl ReportKey {
+    pub fn bytes(self) -> Vec<u8> {
+        [self.message.key().as_slice(), &self.index.to_be_bytes()].concat()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (message, index) = bytes.split_at_checked(Id::BYTES)?;
+        Some(Self { message: MessageId::try_from(message).ok()?, index: u16::from_be_bytes(index.try_into().ok()?) })
+    }
+}
+
+impl fmt::Display for ReportKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.message, self.index)
+    }
+}
+
+/// The lineage a report belongs to, within its clinic: versions of one report share it.
+pub fn lineage(report: &Report) -> String {
+    format!("{}|{}", report.lab, report.filler_number)
+}
+
+/// Adds a report and its look-ups to a change.
+pub fn put(change: &mut Change, key: ReportKey, clinic: &str, report: &Report) {
+    let (scope, row) = (Scope::Clinic(clinic.to_owned()), key.bytes());
+    change.put_sealed(Table::Reports, &row, &scope, encode(report));
+    change.index(Table::Reports, &row, &scope, Field::FillerNumber, &lineage(report));
+    if let Some(number) = &report.order_number {
+        change.index(Table::Reports, &row, &scope, Field::OrderNumber, number);
+    }
+    if let Some(number) = report.patient.nhs_number() {
+        change.index(Table::Reports, &row, &scope, Field::NhsNumber, number.expose());
+    }
+}
+
+pub fn load(store: &Store, key: ReportKey, clinic: &str) -> Result<Option<Report>, store::Error> {
+    let row = store.get_sealed(Table::Reports, &key.bytes(), &Scope::Clinic(clinic.to_owned()))?;
+    row.map(|row| decode(Table::Reports, &row)).transpose()
+}
+
+/// The reports of a message, in its order.
+pub fn of_message(store: &Store, message: MessageId, clinic: &str) -> Result<Vec<(ReportKey, Report)>, store::Error> {
+    let damaged = || store::Error::Damaged { table: Table::Reports };
+    let rows = store.scan_sealed(
+        &Scan::prefix(Table::Reports, &message.key()),
+        &Scope::Clinic(clinic.to_owned()),
+    )?;
+    rows.iter()
+        .map(|(key, row)| Ok((ReportKey::from_bytes(key).ok_or_else(damaged)?, decode(Table::Reports, row)?)))
+        .collect()
+}
