@@ -50,8 +50,7 @@ impl std::fmt::Debug for Event {
     }
 }
 
-/// Finds frames in a stream.
-#[derive(Debug)]
+/// Finds frames in a stream. It has no `Debug`: its bytes are a patient's.
 pub struct Decoder {
     frame_bytes_max: usize,
     state: State,

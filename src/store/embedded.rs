@@ -196,3 +196,52 @@ fn open_error(config: &Config, source: Cause) -> Error {
 fn read_error(error: impl Into<redb::Error>) -> Error {
     Error::Read(Arc::new(error.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use tempfile::tempdir;
+
+    use super::*;
+    use crate::store::backend::Operation;
+
+    fn write(key: &[u8]) -> Write {
+        let operations = vec![Operation::Put { table: Table::Jobs, key: key.to_vec(), value: Vec::new() }];
+        Write { operations, audit: vec![key.to_vec()], ..Write::default() }
+    }
+
+    #[tokio::test]
+    async fn r04_after_a_failed_commit_nothing_more_is_taken() {
+        let directory = tempdir().unwrap();
+        let config = Config::new(directory.path());
+        let backend = Embedded::open(&config).unwrap();
+        backend.commit(write(b"kept")).await.unwrap();
+
+        // Without its file the writer fails at its next commit, as it would if the flush did.
+        backend.database.write().unwrap().take();
+        assert!(matches!(backend.commit(write(b"failed")).await, Err(Error::Write(_))));
+        assert!(!backend.is_writable());
+        assert!(matches!(backend.commit(write(b"refused")).await, Err(Error::NotWritable)));
+        drop(backend);
+
+        let backend = Embedded::open(&config).unwrap();
+        let keys: Vec<_> = backend.scan(&Scan::all(Table::Jobs)).unwrap();
+        assert_eq!(keys, [(b"kept".to_vec(), Vec::new())]);
+    }
+
+    #[tokio::test]
+    async fn r03_opening_the_file_anew_goes_on_where_it_ended() {
+        let directory = tempdir().unwrap();
+        let config = Config::new(directory.path());
+        drop(Embedded::open(&config).unwrap());
+        let database = Arc::new(RwLock::new(Some(open_database(&config).unwrap())));
+        let writable = Arc::new(AtomicBool::new(true));
+        let mut writer = writer::Writer::new(config, Arc::clone(&database), writable).unwrap();
+        let kept = writer.commit(vec![write(b"kept")]).unwrap().remove(0).unwrap();
+
+        database.write().unwrap().take();
+        assert!(writer.commit(vec![write(b"failed")]).is_err());
+        assert_eq!(writer.reopen().unwrap(), kept);
+        let next = writer.commit(vec![write(b"next")]).unwrap().remove(0).unwrap();
+        assert_eq!((kept.audit_entries, next.audit_entries), (1, 2));
+    }
+}

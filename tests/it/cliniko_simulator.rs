@@ -81,7 +81,7 @@ impl Clinic {
     }
 
     async fn demo() -> Self {
-        Self::open(Config { seed: Seed::Demo, processing_delay_ms: 1000, ..Config::default() }).await
+        Self::open(Config { seed: Seed::Demo, processing_delay_ms: 60_000, ..Config::default() }).await
     }
 
     async fn maybe(&self, role: &str, method: &str, path: &str, body: &Value) -> Option<Reply> {
@@ -132,7 +132,7 @@ impl Clinic {
     }
 }
 
-#[derive(PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 enum FileIs {
     First,
     Last,
@@ -328,7 +328,7 @@ async fn a_file_goes_the_whole_way_and_comes_back_byte_for_byte() {
         (&json!(false), &Value::Null, &Value::Null)
     );
     assert_eq!(clinic.get(&format!("/patient_attachments/{id}/content")).await.status, 404);
-    clinic.0.advance(SignedDuration::from_secs(2));
+    clinic.0.advance(SignedDuration::from_secs(60));
     let done = clinic.get(&format!("/patient_attachments/{id}")).await.json();
     assert_eq!(
         (&done["processing_completed"], &done["filename"], &done["size"]),

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use haemosync_gateway::formats::hl7v2;
+use hl7_parser::message::Subcomponent;
 use proptest::prelude::*;
 
 /// What hl7-parser reads rightly: standard delimiters, CR ends, three-letter names, no blank lines. Escapes are
@@ -43,7 +44,7 @@ proptest! {
                     for (ours, theirs) in ours.components().zip(theirs.components()) {
                         prop_assert_eq!(ours.raw(), theirs.raw_value());
                         let leaves: Vec<_> = ours.subcomponents().map(|leaf| leaf.raw()).collect();
-                        prop_assert_eq!(leaves, theirs.subcomponents().map(|leaf| leaf.raw_value()).collect::<Vec<_>>());
+                        prop_assert_eq!(leaves, theirs.subcomponents().map(Subcomponent::raw_value).collect::<Vec<_>>());
                     }
                 }
             }

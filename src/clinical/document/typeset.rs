@@ -61,6 +61,8 @@ impl Template {
 pub(crate) fn pdf(template: Template, content: &Json, moment: Option<Datetime>) -> Result<Vec<u8>, Error> {
     let mut content = content.clone();
     letters::make_safe(&mut content, &covered);
+    let missing = content.to_string().contains(letters::MISSING);
+    content["letters_missing"] = missing.into();
     let data = content.to_string();
     if data.len() > CONTENT_BYTES_MAX {
         return Err(Error::TooLong { bytes: data.len(), max: CONTENT_BYTES_MAX });

@@ -22,7 +22,7 @@ pub(super) fn concept(code: &Code) -> Option<fhir::CodeableConcept<'_>> {
 
 /// The concept where FHIR requires one.
 pub(super) fn required(code: &Code) -> fhir::CodeableConcept<'_> {
-    concept(code).unwrap_or_else(|| fhir::CodeableConcept::text(code.label()))
+    concept(code).unwrap_or_else(|| fhir::CodeableConcept::text("(no code)"))
 }
 
 fn coding(coding: &Coding) -> Option<fhir::Coding<'_>> {
@@ -39,9 +39,14 @@ pub(super) fn joined(codes: &[Code]) -> Option<fhir::CodeableConcept<'_>> {
     if let [only] = codes {
         return concept(only);
     }
-    let labels = codes.iter().map(Code::label).collect::<Vec<_>>().join("; ");
     let coding = codes.iter().filter_map(concept).flat_map(|concept| concept.coding).collect();
-    (!codes.is_empty()).then_some(fhir::CodeableConcept { coding, text: Some(labels.into()) })
+    Some(fhir::CodeableConcept { coding, text: Some(labels(codes)?.into()) })
+}
+
+/// What a person would call them, with `; ` between.
+pub(super) fn labels<'a>(codes: impl IntoIterator<Item = &'a Code>) -> Option<String> {
+    let labels = codes.into_iter().filter_map(|code| fhir::text::string(code.label())).collect::<Vec<_>>();
+    (!labels.is_empty()).then(|| labels.join("; "))
 }
 
 /// Table 0078 as `v3-ObservationInterpretation` has it; a code that is not in both goes out as text.
@@ -119,6 +124,65 @@ pub(super) fn in_document<'a>() -> fhir::CodeableConcept<'a> {
 
 /// Why a specimen was rejected (SPM-21), for which R4 has no element but a note.
 pub(super) fn rejections(specimen: &Specimen) -> Option<String> {
-    let reasons = specimen.reject_reasons.iter().map(Code::label).collect::<Vec<_>>().join("; ");
-    (!reasons.is_empty()).then(|| format!("Rejected: {reasons}"))
+    labels(&specimen.reject_reasons).map(|reasons| format!("Rejected: {reasons}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::concept;
+    use super::interpretation;
+    use super::joined;
+    use crate::clinical::model::Code;
+    use crate::clinical::model::Flag;
+
+    fn flag(sent: &str, text: Option<&str>) -> Option<String> {
+        let flag = Flag { sent: sent.into(), text: text.map(Into::into) };
+        interpretation(&flag).map(|it| serde_json::to_string(&it).unwrap())
+    }
+
+    #[test]
+    fn a_flag_of_table_0078_is_coded_and_any_other_is_text() {
+        assert_eq!(
+            flag("HH", None).unwrap(),
+            concat!(
+                r#"{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation","#,
+                r#""code":"HH","display":"Critical high"}]}"#,
+            )
+        );
+        assert_eq!(flag("*", None).unwrap(), r#"{"text":"*"}"#);
+        assert_eq!(flag("*", Some("outside range")).unwrap(), r#"{"text":"* (outside range)"}"#);
+        assert_eq!(flag("h", None).unwrap(), r#"{"text":"h"}"#);
+        assert_eq!(flag(" ", None), None);
+    }
+
+    #[test]
+    fn a_concept_has_each_coding_once_and_nothing_blank() {
+        let code: Code = serde_json::from_value(json!({
+            "codings": [
+                {"system": "http://loinc.org", "code": "718-7"},
+                {"system": "http://loinc.org", "code": "718-7", "display": "HB", "sent_system": "LN"},
+                {"code": "HB", "display": " ", "sent_system": "L"},
+                {"code": " "},
+            ],
+            "text": "Haemoglobin ",
+        }))
+        .unwrap();
+        assert_eq!(
+            serde_json::to_string(&concept(&code).unwrap()).unwrap(),
+            r#"{"coding":[{"system":"http://loinc.org","code":"718-7"},{"code":"HB"}],"text":"Haemoglobin"}"#
+        );
+        assert!(concept(&Code::default()).is_none());
+    }
+
+    #[test]
+    fn several_methods_become_one_concept() {
+        let of = |code: &str| serde_json::from_value::<Code>(json!({"codings": [{"code": code}]})).unwrap();
+        assert_eq!(
+            serde_json::to_string(&joined(&[of("M1"), of("M2")]).unwrap()).unwrap(),
+            r#"{"coding":[{"code":"M1"},{"code":"M2"}],"text":"M1; M2"}"#
+        );
+        assert!(joined(&[]).is_none());
+    }
 }

@@ -105,12 +105,14 @@ const fn group_status(status: ReportStatus) -> ResultStatus {
 
 /// The laboratory's filler number, and where in the message this stood.
 fn identifier<'a>(links: &Links<'a>, what: &str, place: &str) -> Vec<fhir::Identifier<'a>> {
-    let value = format!("{}/{place}", links.report.filler_number.trim());
-    vec![fhir::Identifier {
+    let value =
+        fhir::text::string(&links.report.filler_number).map(|number| format!("{number}/{place}").into());
+    let of = |value| fhir::Identifier {
         system: Some(links.system(what)),
-        value: Some(value.into()),
+        value: Some(value),
         ..fhir::Identifier::default()
-    }]
+    };
+    value.map(of).into_iter().collect()
 }
 
 fn category<'a>() -> Vec<fhir::CodeableConcept<'a>> {

@@ -177,3 +177,94 @@ fn telecom(telecom: &Telecom) -> Option<fhir::ContactPoint<'_>> {
 fn exposed(text: Option<&Sensitive<String>>) -> Option<fhir::Text<'_>> {
     string(text?.expose())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use serde_json::json;
+
+    use super::is_oid;
+    use crate::clinical::fhir::IdKey;
+    use crate::clinical::fhir::bundle;
+    use crate::clinical::model::Report;
+
+    /// The Patient of a report with this patient and nothing else.
+    fn patient(patient: &Value) -> Value {
+        let report: Report = serde_json::from_value(json!({
+            "lab": "north", "filler_number": "F1", "status": "final", "patient": patient, "panels": [],
+            "origin": {"control_id": "1", "sender": "A|B", "mapping_digest": "00"},
+        }))
+        .unwrap();
+        let bundle = serde_json::to_value(bundle(&report, &IdKey::PUBLIC_TEST)).unwrap();
+        bundle["entry"][0]["resource"].clone()
+    }
+
+    #[test]
+    fn one_valid_nhs_number_has_the_system_and_its_verification_status() {
+        let written = patient(&json!({"identifiers": [
+            {"kind": "nhs_number", "value": "9990000018", "type_code": "NH", "authority": "NHS"},
+            {"kind": "other", "value": "H77", "type_code": "MR", "authority": "2.16.840.1"},
+            {"kind": "other", "value": "X 1", "type_code": "ZZ", "authority": "St A"},
+        ]}));
+        let identifiers = &written["identifier"];
+        assert_eq!(identifiers[0]["system"], "https://fhir.nhs.uk/Id/nhs-number");
+        assert_eq!(identifiers[0]["extension"][0]["valueCodeableConcept"]["coding"][0]["code"], "02");
+        assert_eq!(identifiers[1]["system"], "urn:oid:2.16.840.1");
+        assert_eq!(identifiers[1]["type"]["coding"][0]["code"], "MR");
+        assert_eq!(identifiers[2]["system"], "urn:haemosync:lab:north:authority:St%20A");
+        assert_eq!(identifiers[2]["type"], json!({"text": "ZZ"}));
+    }
+
+    #[test]
+    fn neither_an_invalid_nor_a_second_nhs_number_has_the_system() {
+        for identifiers in [
+            json!([{"kind": "nhs_number_invalid", "value": "9990000019", "type_code": "NH"}]),
+            json!([{"kind": "nhs_number", "value": "9990000018"}, {"kind": "nhs_number", "value": "9990000026"}]),
+        ] {
+            let written = patient(&json!({"identifiers": identifiers}));
+            for identifier in written["identifier"].as_array().unwrap() {
+                assert_eq!(identifier["system"], "urn:haemosync:lab:north:patient");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_person_has_takes_fhir_s_names() {
+        let written = patient(&json!({
+            "names": [{"family": "Quillfeather", "given": ["Odette", " "], "type_code": "L"}, {"type_code": "M"}],
+            "birth_date": {"sent": "195001020304", "iso": "1950-01-02T03:04:00+00:00"},
+            "sex": "female", "deceased": false,
+            "telecoms": [
+                {"value": "0000 1", "use_code": "PRN", "equipment": "CP"}, {"value": "a@example.org", "use_code": "NET"},
+                {"value": "?"}, {"value": " "},
+            ],
+            "addresses": [{"lines": ["1 Invented Row", ""], "postcode": "ZZ1 1ZZ", "type_code": "H"}, {}],
+        }));
+        assert_eq!(
+            written["name"],
+            json!([{"use": "official", "family": "Quillfeather", "given": ["Odette"]}])
+        );
+        assert_eq!((&written["birthDate"], &written["gender"]), (&json!("1950-01-02"), &json!("female")));
+        assert_eq!(written["deceasedBoolean"], false);
+        assert_eq!(
+            written["telecom"],
+            json!([
+                {"system": "phone", "value": "0000 1", "use": "mobile"},
+                {"system": "email", "value": "a@example.org"},
+                {"system": "other", "value": "?"},
+            ])
+        );
+        assert_eq!(
+            written["address"],
+            json!([{"use": "home", "line": ["1 Invented Row"], "postalCode": "ZZ1 1ZZ"}])
+        );
+    }
+
+    #[test]
+    fn an_oid_is_told_from_a_name() {
+        assert!(is_oid("2.16.840.1.113883.2.1.4.1"));
+        for name in ["", "2", "3.1", "2.", "2..1", "2.01", "NHS", "1.x"] {
+            assert!(!is_oid(name), "{name}");
+        }
+    }
+}

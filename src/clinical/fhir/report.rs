@@ -24,6 +24,10 @@ const REQUEST: &str = "https://fhir.hl7.org.uk/StructureDefinition/UKCore-Servic
 const SPECIMEN: &str = "https://fhir.hl7.org.uk/StructureDefinition/UKCore-Specimen";
 const ORGANIZATION: &str = "https://fhir.hl7.org.uk/StructureDefinition/UKCore-Organization";
 const IDENTIFIER_TYPES: &str = "http://terminology.hl7.org/CodeSystem/v2-0203";
+/// Whose number it is (table 0203), with the display FHIR's code system has for it.
+const ACCESSION: (&str, &str) = ("ACSN", "Accession ID");
+const FILLER: (&str, &str) = ("FILL", "Filler Identifier");
+const PLACER: (&str, &str) = ("PLAC", "Placer Identifier");
 
 pub(super) fn diagnostic_report<'a>(links: &Links<'a>) -> fhir::Resource<'a> {
     let report = links.report;
@@ -41,7 +45,7 @@ pub(super) fn diagnostic_report<'a>(links: &Links<'a>) -> fhir::Resource<'a> {
     fhir::Resource::DiagnosticReport(Box::new(fhir::DiagnosticReport {
         id: Some(id_of(&links.report_url).to_owned().into()),
         meta: fhir::Meta::profile(REPORT),
-        identifier: identifier(("FILL", "Filler Identifier"), links.system("filler"), &report.filler_number),
+        identifier: identifier(FILLER, links.system("filler"), &report.filler_number).into_iter().collect(),
         based_on: links.to_request(),
         status: report.status.as_str().into(),
         category: vec![fhir::CodeableConcept::of(
@@ -66,8 +70,10 @@ fn code(panels: &[Panel]) -> fhir::CodeableConcept<'_> {
         return concept::required(&only.code);
     }
     let concept = fhir::CodeableConcept::of(System::SNOMED, "721981007", "Diagnostic studies report");
-    let names = panels.iter().map(|panel| panel.code.label()).collect::<Vec<_>>().join("; ");
-    if names.is_empty() { concept } else { concept.with_text(names) }
+    match concept::labels(panels.iter().map(|panel| &panel.code)) {
+        Some(names) => concept.with_text(names),
+        None => concept,
+    }
 }
 
 /// What was ordered, as far as the laboratory repeats it.
@@ -82,9 +88,10 @@ pub(super) fn service_request<'a>(links: &Links<'a>, url: &str) -> fhir::Resourc
     fhir::Resource::ServiceRequest(Box::new(fhir::ServiceRequest {
         id: Some(id_of(url).to_owned().into()),
         meta: fhir::Meta::profile(REQUEST),
-        identifier: report.order_number.as_deref().map_or_else(Vec::new, |number| {
-            identifier(("PLAC", "Placer Identifier"), "urn:haemosync:order".into(), number)
-        }),
+        identifier: (report.order_number.as_deref())
+            .and_then(|number| identifier(PLACER, "urn:haemosync:order".into(), number))
+            .into_iter()
+            .collect(),
         status: "active".into(),
         intent: "order".into(),
         category: vec![fhir::CodeableConcept::of(System::SNOMED, "108252007", "Laboratory procedure")],
@@ -100,18 +107,10 @@ pub(super) fn service_request<'a>(links: &Links<'a>, url: &str) -> fhir::Resourc
 }
 
 pub(super) fn specimen<'a>(links: &Links<'a>, specimen: &'a Specimen, url: &str) -> fhir::Resource<'a> {
-    let mut identifiers = Vec::new();
-    if let Some(number) = &specimen.placer_number {
-        identifiers.extend(identifier(
-            ("PLAC", "Placer Identifier"),
-            "urn:haemosync:specimen".into(),
-            number,
-        ));
-    }
-    let accession = specimen.accession.as_deref().map_or_else(Vec::new, |number| {
-        identifier(("ACSN", "Accession ID"), links.system("accession"), number)
-    });
-    identifiers.extend(accession.iter().cloned());
+    let placer_number = (specimen.placer_number.as_deref())
+        .and_then(|number| identifier(PLACER, "urn:haemosync:specimen".into(), number));
+    let accession = (specimen.accession.as_deref())
+        .and_then(|number| identifier(ACCESSION, links.system("accession"), number));
     // The panel's time of receipt is the specimen's where there is no other specimen it could mean.
     let is_only = links.report.specimens.len() == 1;
     let panel_received =
@@ -127,8 +126,8 @@ pub(super) fn specimen<'a>(links: &Links<'a>, specimen: &'a Specimen, url: &str)
     fhir::Resource::Specimen(Box::new(fhir::Specimen {
         id: Some(id_of(url).to_owned().into()),
         meta: fhir::Meta::profile(SPECIMEN),
-        identifier: identifiers,
-        accession_identifier: accession.into_iter().next(),
+        identifier: placer_number.into_iter().chain(accession.clone()).collect(),
+        accession_identifier: accession,
         status: rejections.map(|_| "unsatisfactory".into()),
         kind: specimen.kind.as_ref().and_then(concept::concept),
         subject: Some(links.to_patient()),
@@ -186,17 +185,16 @@ pub(super) fn document<'a>(links: &Links<'a>, attachment: &'a Attachment, url: &
     }))
 }
 
-/// One identifier with its type (table 0203), or none where the number is blank.
+/// An identifier with its type (table 0203), or none where the number is blank.
 fn identifier<'a>(
     (code, display): (&'a str, &'a str),
     system: fhir::Text<'a>,
     number: &'a str,
-) -> Vec<fhir::Identifier<'a>> {
-    let of = |value| fhir::Identifier {
+) -> Option<fhir::Identifier<'a>> {
+    Some(fhir::Identifier {
         kind: Some(fhir::CodeableConcept::of(IDENTIFIER_TYPES, code, display)),
-        system: Some(system.clone()),
-        value: Some(value),
+        system: Some(system),
+        value: Some(string(number)?),
         ..fhir::Identifier::default()
-    };
-    string(number).map(of).into_iter().collect()
+    })
 }

@@ -85,3 +85,126 @@ fn quantity<'a>(
         code,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::reference_range;
+    use super::value;
+    use crate::clinical::model::ReferenceRange;
+    use crate::clinical::model::Unit;
+    use crate::clinical::model::Value;
+
+    /// The JSON of a value, or of the reason why there is none.
+    fn written(sent: serde_json::Value, unit: Option<&Unit>) -> String {
+        let sent: Value = serde_json::from_value(sent).unwrap();
+        match value(&sent, unit) {
+            Ok(value) => serde_json::to_string(&value).unwrap(),
+            Err(reason) => serde_json::to_string(&reason).unwrap(),
+        }
+    }
+
+    fn unit() -> Unit {
+        Unit { sent: "x10^9/L".into(), ucum: Some("10*9/L".into()) }
+    }
+
+    const UNIT: &str = r#""unit":"x10^9/L","system":"http://unitsofmeasure.org","code":"10*9/L""#;
+
+    #[test]
+    fn a_quantity_keeps_digits_comparator_and_both_units() {
+        let sent = json!({"kind": "quantity", "sent": "<+5.10", "comparator": "<", "number": "+5.10"});
+        let expected = format!(r#"{{"valueQuantity":{{"value":5.10,"comparator":"<",{UNIT}}}}}"#);
+        assert_eq!(written(sent, Some(&unit())), expected);
+    }
+
+    #[test]
+    fn a_unit_without_ucum_has_no_code_and_no_system() {
+        let sent = json!({"kind": "quantity", "sent": "7.0", "number": "7.0"});
+        let unknown = Unit { sent: "blobs ".into(), ucum: None };
+        assert_eq!(
+            written(sent.clone(), Some(&unknown)),
+            r#"{"valueQuantity":{"value":7.0,"unit":"blobs"}}"#
+        );
+        assert_eq!(written(sent, None), r#"{"valueQuantity":{"value":7.0}}"#);
+    }
+
+    #[test]
+    fn two_numbers_are_a_range_or_a_ratio() {
+        let range = json!({"kind": "range", "sent": "^5^-^10.0", "low": "5", "high": "10.0"});
+        let expected =
+            format!(r#"{{"valueRange":{{"low":{{"value":5,{UNIT}}},"high":{{"value":10.0,{UNIT}}}}}}}"#);
+        assert_eq!(written(range, Some(&unit())), expected);
+        let ratio = json!({"kind": "ratio", "sent": ">1:128", "comparator": ">", "numerator": "1", "denominator": "128"});
+        assert_eq!(
+            written(ratio, None),
+            r#"{"valueRatio":{"numerator":{"value":1,"comparator":">"},"denominator":{"value":128}}}"#
+        );
+    }
+
+    #[test]
+    fn a_range_that_fhir_forbids_stays_text() {
+        let range = json!({"kind": "range", "sent": "10-5", "low": "10", "high": "5"});
+        assert_eq!(written(range, Some(&unit())), r#"{"valueString":"10-5"}"#);
+    }
+
+    #[test]
+    fn words_codes_and_times_have_their_own_types() {
+        for (sent, expected) in [
+            (
+                json!({"kind": "text", "text": " Scanty growth\nSee note "}),
+                r#"{"valueString":"Scanty growth\nSee note"}"#,
+            ),
+            (
+                json!({"kind": "coded", "code": {"codings": [{"code": "POS"}], "text": "Positive"}}),
+                r#"{"valueCodeableConcept":{"coding":[{"code":"POS"}],"text":"Positive"}}"#,
+            ),
+            (
+                json!({"kind": "moment", "moment": {"sent": "202611", "iso": "2026-11"}}),
+                r#"{"valueDateTime":"2026-11"}"#,
+            ),
+        ] {
+            assert_eq!(written(sent, None), expected);
+        }
+    }
+
+    #[test]
+    fn what_has_no_value_says_why() {
+        for (sent, code) in [
+            (json!({"kind": "absent", "reason": "not_performed"}), "not-performed"),
+            (json!({"kind": "absent", "reason": "pending"}), "temp-unknown"),
+            (json!({"kind": "absent", "reason": "null"}), "unknown"),
+            (json!({"kind": "absent", "reason": "unknown"}), "unknown"),
+            (json!({"kind": "attachment", "index": 0}), "unsupported"),
+            (json!({"kind": "text", "text": " \n"}), "unknown"),
+            (json!({"kind": "coded", "code": {}}), "unknown"),
+        ] {
+            let reason = written(sent, None);
+            let expected = format!(
+                r#"{{"coding":[{{"system":"http://terminology.hl7.org/CodeSystem/data-absent-reason","code":"{code}","#
+            );
+            assert!(reason.starts_with(&expected), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_reference_range_keeps_its_text_and_has_the_bounds_fhir_can_say() {
+        for (sent, expected) in [
+            (
+                "4.0 - 11.0",
+                format!(
+                    r#"{{"low":{{"value":4.0,{UNIT}}},"high":{{"value":11.0,{UNIT}}},"text":"4.0 - 11.0"}}"#
+                ),
+            ),
+            ("<48", format!(r#"{{"high":{{"value":48,{UNIT}}},"text":"<48"}}"#)),
+            ("11-4", r#"{"text":"11-4"}"#.to_owned()),
+            ("Not detected", r#"{"text":"Not detected"}"#.to_owned()),
+        ] {
+            let range = ReferenceRange::parse(sent);
+            let unit = unit();
+            let written = reference_range(&range, Some(&unit)).unwrap();
+            assert_eq!(serde_json::to_string(&written).unwrap(), expected);
+        }
+        assert!(reference_range(&ReferenceRange::parse(" "), None).is_none());
+    }
+}

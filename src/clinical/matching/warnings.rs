@@ -32,7 +32,7 @@ pub(super) fn of(
         (it.birth_date == Agreement::Transposed, "day and month of the birth date are exchanged"),
         (it.family == Agreement::Transposed, "surname and given name are exchanged"),
         (it.given == Agreement::Differs, "the given name differs from the patient's record"),
-        (matches!(it.family, Agreement::Differs | Agreement::Related), "the surname changed"),
+        (it.family == Agreement::Differs, "the surname differs from the patient's record"),
         (it.nhs_number == Agreement::Related, "the NHS number differs from one that nobody verified"),
         (person.deceased || report.patient.deceased == Some(true), "the patient is recorded as deceased"),
         (person.merged, "the patient's record was merged into another"),

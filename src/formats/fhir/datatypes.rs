@@ -84,6 +84,7 @@ impl<'a> CodeableConcept<'a> {
         Self { coding: Vec::new(), text: Some(text.into()) }
     }
 
+    #[must_use]
     pub fn with_text(mut self, text: impl Into<Text<'a>>) -> Self {
         self.text = Some(text.into());
         self

@@ -18,6 +18,7 @@ impl<'a> OperationOutcome<'a> {
         Self { issue: vec![issue] }
     }
 
+    #[must_use]
     pub fn and(mut self, issue: Issue<'a>) -> Self {
         self.issue.push(issue);
         self
@@ -46,12 +47,14 @@ impl<'a> Issue<'a> {
     }
 
     /// Adds our own diagnostic code under `system`.
+    #[must_use]
     pub fn coded(mut self, system: impl Into<Text<'a>>, code: impl Into<Text<'a>>) -> Self {
         let coding = Coding { system: Some(system.into()), code: Some(code.into()), ..Coding::default() };
         self.details.get_or_insert_default().coding.push(coding);
         self
     }
 
+    #[must_use]
     pub fn at(mut self, expression: impl Into<Text<'a>>) -> Self {
         self.expression.push(expression.into());
         self

@@ -316,7 +316,11 @@ impl<'t> Index<'t> {
         }
         let mut controls = Vec::new();
         let text = self.text;
-        while let Some(&byte) = text.get(at_byte) {
+        while let Some(rest) = text.get(at_byte..) {
+            // Most bytes are text, and are stepped over in a loop of their own.
+            let run = rest.iter().position(|&byte| classes[usize::from(byte)] != Class::Text);
+            at_byte += run.unwrap_or(rest.len());
+            let Some(&byte) = text.get(at_byte) else { break };
             match classes[usize::from(byte)] {
                 Class::Field => {
                     if let Some(field_start) = field_start {

@@ -42,8 +42,7 @@ pub fn encode_with(
     }
 }
 
-/// Builds a message segment by segment.
-#[derive(Debug)]
+/// Builds a message segment by segment. It has no `Debug`: its text is a patient's.
 pub struct Writer {
     delimiters: Delimiters,
     text: String,

@@ -160,7 +160,7 @@ fn covered(input: &[u8]) -> bool {
         seen[span].fill(true);
     }
     // Walking all of it must not panic either.
-    for segment in decoded.message.iter().flat_map(|message| message.segments()) {
+    for segment in decoded.message.iter().flat_map(Message::segments) {
         for field in segment.fields() {
             for part in field.repetitions().flat_map(|repetition| repetition.components().collect::<Vec<_>>())
             {
@@ -192,7 +192,7 @@ prop_compose! {
     ) -> String {
         let [field, component, repetition, escape, subcomponent, cut] = [0, 1, 2, 3, 4, 5].map(|at| char::from(order[at]).to_string());
         let mut text = format!("MSH{field}{component}{repetition}{escape}{subcomponent}{}", if truncation { &cut } else { "" });
-        text += &format!("{field}LAB{}UNICODE UTF-8\r", field.repeat(15));
+        text += &[field.as_str(), "LAB", &field.repeat(15), "UNICODE UTF-8\r"].concat();
         for (name, fields) in segments {
             text += name;
             for value in fields {

@@ -3,9 +3,12 @@
 //! Keys are masked before they get here. The allow-list is reference section 1.1, by exact method
 //! and path: an archive is a POST too.
 
+use std::collections::BTreeMap;
 use std::collections::VecDeque;
 
 use hyper::Method;
+use hyper::header::AUTHORIZATION;
+use hyper::header::COOKIE;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -19,6 +22,7 @@ use crate::simulator::cliniko::wire::Sent;
 
 /// A day of deliveries; older calls are forgotten, forbidden ones are not.
 const REQUESTS_MAX: usize = 100_000;
+const MASK: &str = "[masked]";
 const FORBIDDEN_MAX: usize = 10_000;
 
 const LISTS: [&str; 7] = [
@@ -42,6 +46,8 @@ pub(super) struct Entry {
     pub(super) method: String,
     pub(super) path: String,
     pub(super) query: String,
+    /// As sent, but for the credential.
+    pub(super) headers: BTreeMap<String, String>,
     /// Null when the reply was withheld.
     pub(super) status: Option<u16>,
     pub(super) key: Option<String>,
@@ -85,6 +91,7 @@ impl Entry {
             method: received.method.to_string(),
             path: received.path.clone(),
             query: received.query.clone(),
+            headers: headers(received),
             status: answered.then(|| sent.reply.status.as_u16()),
             key: judgement.key,
             body_bytes: received.body.len(),
@@ -124,6 +131,15 @@ impl Journal {
     pub(super) fn violations(&self) -> Vec<&Entry> {
         self.requests.iter().filter(|entry| !entry.violations.is_empty()).collect()
     }
+}
+
+fn headers(received: &Received) -> BTreeMap<String, String> {
+    let shown = received.headers.iter().map(|(name, value)| {
+        let masked = *name == AUTHORIZATION || *name == COOKIE;
+        let text = if masked { MASK.into() } else { String::from_utf8_lossy(value.as_bytes()) };
+        (name.to_string(), text.into_owned())
+    });
+    shown.collect()
 }
 
 /// Judges an API call; `segments` is its path, cut at `/`.

@@ -146,6 +146,15 @@ mod tests {
     }
 
     #[test]
+    fn a_form_cut_short_anywhere_is_refused() {
+        let body = "--b7\r\nContent-Disposition: form-data; name=\"k\"; filename=\"\\\"\"\r\n\r\nv\r\n--b7--";
+        assert_eq!(read(body).unwrap().len(), 1);
+        for length in 0..body.len() {
+            read(&body[..length]).expect_err("the closing boundary is incomplete");
+        }
+    }
+
+    #[test]
     fn a_form_that_is_not_well_formed_is_refused() {
         let head = "--b7\r\nContent-Disposition: form-data";
         assert_eq!(read(&format!("{head}; name=\"key\"\r\n\r\nv\r\n")), Err(Error::Unfinished));

@@ -119,7 +119,7 @@ impl Writer {
         }
     }
 
-    fn reopen(&self) -> Result<Committed, redb::Error> {
+    pub(super) fn reopen(&self) -> Result<Committed, redb::Error> {
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(failed) = database.take() {
             // It cannot be written, so it cannot be closed cleanly either; what matters is that its lock is gone.
@@ -128,7 +128,10 @@ impl Writer {
         prepare(Some(database.insert(open_database(&self.config)?)))
     }
 
-    fn commit(&mut self, writes: Vec<Write>) -> Result<Vec<Result<Committed, Error>>, redb::Error> {
+    pub(super) fn commit(
+        &mut self,
+        writes: Vec<Write>,
+    ) -> Result<Vec<Result<Committed, Error>>, redb::Error> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         let transaction = begin(database.as_ref().ok_or(redb::Error::DatabaseClosed)?)?;
         let mut group = Group::new(&transaction, self.chain);

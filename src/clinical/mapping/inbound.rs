@@ -1,0 +1,126 @@
+//! Reads one HL7 v2 message by one mapping.
+//!
+//! Bad input is a value: whatever could be read is in [`Reading::reports`], also when the message is held, and everything
+//! that could not is named in its diagnostics by position. A diagnostic quotes a value only from a coded field.
+//! Start at [`Mapping::read`]; `outline.rs` says which segment belongs to which, `assemble.rs` makes the reports.
+
+mod assemble;
+mod coded;
+mod composite;
+mod ledger;
+mod moment;
+mod outline;
+mod reader;
+mod status;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::ledger::Ledger;
+pub use self::ledger::LedgerEntry;
+pub use self::ledger::Outcome;
+pub use self::ledger::Use;
+use self::outline::Outline;
+use self::reader::Reader;
+use self::reader::code;
+use crate::clinical::mapping::deviation;
+use crate::clinical::mapping::plan::Mapping;
+use crate::clinical::model::Report;
+use crate::diagnostic::Diagnostic;
+use crate::formats::hl7v2;
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Every report is complete as far as the mapping asks.
+    Mapped,
+    /// A person must look: at least one diagnostic is an error.
+    Held,
+    /// It is not ours to read.
+    Rejected,
+}
+
+impl Status {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mapped => "mapped",
+            Self::Held => "held",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// One message as one mapping reads it.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    pub status: Status,
+    /// What could be read, also when held; empty when rejected.
+    pub reports: Vec<Report>,
+    /// In the order of the message, worst first at one place.
+    pub diagnostics: Vec<Diagnostic>,
+    pub ledger: Ledger,
+}
+
+impl Reading {
+    /// The reading of bytes in which no message was found.
+    pub fn of_nothing(deviations: &[hl7v2::Deviation]) -> Self {
+        let mut diagnostics = deviation::diagnostics(deviations);
+        if diagnostics.is_empty() {
+            diagnostics.push(
+                Diagnostic::error(code::NO_MESSAGE, "no message could be read")
+                    .help("ask the sender for the file again"),
+            );
+        }
+        Self { status: Status::Rejected, reports: Vec::new(), diagnostics, ledger: Ledger::default() }
+    }
+}
+
+impl Mapping {
+    /// Reads a decoded message, or says that none was decoded.
+    pub fn read_decoded(&self, decoded: &hl7v2::Decoded<'_>) -> Reading {
+        match &decoded.message {
+            Some(message) => self.read(message, &decoded.deviations),
+            None => Reading::of_nothing(&decoded.deviations),
+        }
+    }
+
+    /// Reads a message into canonical reports: one for each patient group and filler number.
+    pub fn read(&self, message: &hl7v2::Message<'_>, deviations: &[hl7v2::Deviation]) -> Reading {
+        let mut reader = Reader::new(self, message);
+        reader.diagnostics = deviation::diagnostics(deviations);
+        if !is_result_message(message) {
+            reader.error(
+                code::NOT_A_RESULT,
+                message.header().field(9).location(),
+                "the message is not an ORU^R01",
+                "a laboratory mapping reads ORU^R01 only; send results as ORU^R01",
+            );
+            return Reading {
+                status: Status::Rejected,
+                reports: Vec::new(),
+                diagnostics: reader.diagnostics,
+                ledger: Ledger::default(),
+            };
+        }
+        reader.processing_id();
+        let outline = Outline::of(&reader.segments);
+        let reports = reader.reports(&outline);
+        let ledger = reader.close_ledger();
+        let status = if reader.rejected {
+            Status::Rejected
+        } else if crate::diagnostic::has_errors(&reader.diagnostics) {
+            Status::Held
+        } else {
+            Status::Mapped
+        };
+        let reports = if status == Status::Rejected { Vec::new() } else { reports };
+        Reading { status, reports, diagnostics: reader.diagnostics, ledger }
+    }
+}
+
+/// MSH-9 says ORU^R01, in its parts or (before 2.3.1, and from some senders since) as the structure's name alone.
+fn is_result_message(message: &hl7v2::Message<'_>) -> bool {
+    let [kind, trigger, structure] = message.message_type();
+    (kind == "ORU" && trigger == "R01") || kind == "ORU_R01" || (kind == "ORU" && trigger.is_empty() && structure == "ORU_R01")
+}

@@ -1,0 +1,56 @@
+//! The account of a message: every populated field is used, ignored by a named rule, or unaccounted.
+
+use crate::clinical::mapping::plan::RuleId;
+use crate::formats::hl7v2::Location;
+
+/// What became of one populated field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// By a rule, or by what the gateway reads of every message (its header and set ids).
+    Used,
+    /// By the mapping's `[[ignore]]` entry of this index.
+    Ignored(usize),
+    Unaccounted,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LedgerEntry {
+    pub field: Location,
+    pub outcome: Outcome,
+}
+
+/// One reading of one place by one rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Use {
+    pub rule: RuleId,
+    pub at: Location,
+}
+
+/// Every populated field of the message, in its order, and every use of a rule.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ledger {
+    pub entries: Vec<LedgerEntry>,
+    pub uses: Vec<Use>,
+}
+
+impl Ledger {
+    /// The fields that nothing accounts for.
+    pub fn unaccounted(&self) -> impl Iterator<Item = Location> {
+        self.entries.iter().filter(|entry| entry.outcome == Outcome::Unaccounted).map(|entry| entry.field)
+    }
+}
+
+/// Which fields of one segment have been read. No segment of HL7 2.9 has more than 80; a field beyond the last bit
+/// stays unaccounted, and so is told.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Marks(u128);
+
+impl Marks {
+    pub(super) fn set(&mut self, field: u32) {
+        self.0 |= 1_u128.checked_shl(field).unwrap_or(0);
+    }
+
+    pub(super) fn has(self, field: u32) -> bool {
+        self.0 & 1_u128.checked_shl(field).unwrap_or(0) != 0
+    }
+}

@@ -1,0 +1,352 @@
+//! Finds what a rule's paths name, keeps the ledger, and collects diagnostics.
+
+use crate::clinical::mapping::inbound::ledger::Ledger;
+use crate::clinical::mapping::inbound::ledger::LedgerEntry;
+use crate::clinical::mapping::inbound::ledger::Marks;
+use crate::clinical::mapping::inbound::ledger::Outcome;
+use crate::clinical::mapping::inbound::ledger::Use;
+use crate::clinical::mapping::inbound::outline::Order;
+use crate::clinical::mapping::inbound::outline::Patient;
+use crate::clinical::mapping::language::Field;
+use crate::clinical::mapping::language::RESULT_SEGMENTS;
+use crate::clinical::mapping::plan::Decision;
+use crate::clinical::mapping::plan::Mapping;
+use crate::clinical::mapping::plan::Rule;
+use crate::clinical::mapping::plan::RuleId;
+use crate::diagnostic::Code;
+use crate::diagnostic::Diagnostic;
+use crate::formats::hl7v2::Element;
+use crate::formats::hl7v2::Location;
+use crate::formats::hl7v2::Message;
+use crate::formats::hl7v2::Path;
+use crate::formats::hl7v2::Segment;
+
+/// The codes of reading; what each means stands in `diagnostic/codes/`.
+pub(super) mod code {
+    use crate::diagnostic::Code;
+
+    pub(in crate::clinical::mapping) const NO_MESSAGE: Code = Code::new("M100");
+    pub(super) const NOT_A_RESULT_CODE: &str = "M101";
+    pub(in crate::clinical::mapping) const NOT_A_RESULT: Code = Code::new(NOT_A_RESULT_CODE);
+    pub(super) const NO_PATIENT: Code = Code::new("M102");
+    pub(super) const NO_ORDER: Code = Code::new("M103");
+    pub(super) const ORPHAN_RESULT: Code = Code::new("M104");
+    pub(super) const REQUIRED: Code = Code::new("M105");
+    pub(super) const UNACCOUNTED: Code = Code::new("M106");
+    pub(super) const UNREAD: Code = Code::new("M107");
+    pub(super) const LOCAL_SEGMENT: Code = Code::new("M108");
+    pub(super) const PROCESSING_ID: Code = Code::new("M109");
+    pub(super) const NO_STATUS: Code = Code::new("M110");
+    pub(super) const UNKNOWN_STATUS: Code = Code::new("M111");
+    pub(super) const NOT_OF_TYPE: Code = Code::new("M112");
+    pub(super) const NO_TYPE: Code = Code::new("M113");
+    pub(super) const UNREAD_TYPE: Code = Code::new("M114");
+    pub(super) const NO_VALUE: Code = Code::new("M115");
+    pub(super) const COMPARATOR: Code = Code::new("M116");
+    pub(super) const ATTACHMENT: Code = Code::new("M117");
+    pub(super) const NOT_A_TIME: Code = Code::new("M118");
+    pub(super) const TIME_TWICE: Code = Code::new("M119");
+    pub(super) const TIME_NEVER: Code = Code::new("M120");
+    pub(super) const NO_OFFSET: Code = Code::new("M121");
+    pub(super) const DISAGREE: Code = Code::new("M122");
+    pub(super) const FALLBACK: Code = Code::new("M123");
+    pub(super) const REPEATED: Code = Code::new("M124");
+    pub(super) const NO_RESULT_CODE: Code = Code::new("T001");
+    pub(super) const CODE_UNMAPPED: Code = Code::new("T010");
+    pub(super) const CODE_CHECK_DIGIT: Code = Code::new("T011");
+    pub(super) const UNIT_UNMAPPED: Code = Code::new("T014");
+    pub(super) const NOT_UCUM: Code = Code::new("T015");
+    pub(super) const SEX_UNKNOWN: Code = Code::new("T020");
+    pub(super) const NOT_NHS_NUMBER: Code = Code::new("T030");
+}
+
+/// Fields of MSH that intake reads for every message: delimiters, sender and receiver, time, type, ids, version,
+/// acknowledgement conditions, character set.
+const HEADER_FIELDS: [u32; 15] = [1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 15, 16, 18, 21];
+
+/// Where a rule looks: "within the current group" of `design.md` §4.
+#[derive(Clone, Copy)]
+pub(super) struct Scope<'o> {
+    pub(super) patient: &'o Patient,
+    pub(super) order: Option<&'o Order>,
+    /// The OBX, SPM or NTE at hand.
+    pub(super) current: Option<usize>,
+}
+
+impl<'o> Scope<'o> {
+    pub(super) const fn at(self, current: usize) -> Self {
+        Self { current: Some(current), ..self }
+    }
+}
+
+pub(super) struct Reader<'a, 'm> {
+    pub(super) mapping: &'a Mapping,
+    pub(super) segments: Vec<Segment<'m>>,
+    pub(super) diagnostics: Vec<Diagnostic>,
+    pub(super) rejected: bool,
+    /// Times without offset under a mapping without zone: how many, and the first.
+    pub(super) without_offset: Option<(Location, usize)>,
+    marks: Vec<Marks>,
+    uses: Vec<Use>,
+}
+
+impl<'a, 'm> Reader<'a, 'm> {
+    pub(super) fn new(mapping: &'a Mapping, message: &'m Message<'m>) -> Self {
+        let segments: Vec<_> = message.segments().collect();
+        Self {
+            mapping,
+            marks: vec![Marks::default(); segments.len()],
+            uses: Vec::with_capacity(segments.len() * 8),
+            segments,
+            diagnostics: Vec::new(),
+            rejected: false,
+            without_offset: None,
+        }
+    }
+
+    pub(super) fn error(&mut self, code: Code, at: Location, message: impl Into<String>, help: impl Into<String>) {
+        self.diagnostics.push(Diagnostic::error(code, message).at(at.to_string()).help(help));
+    }
+
+    pub(super) fn warn(&mut self, code: Code, at: Location, message: impl Into<String>, help: impl Into<String>) {
+        self.diagnostics.push(Diagnostic::warning(code, message).at(at.to_string()).help(help));
+    }
+
+    /// Tells of a gap as the mapping decided: an error, a rejection, or a warning where it keeps.
+    pub(super) fn decide(&mut self, decision: Decision, diagnostic: Diagnostic) {
+        let mut diagnostic = diagnostic;
+        match decision {
+            Decision::Hold => diagnostic.facts.push("held: nothing was sent on".to_owned()),
+            Decision::Reject => {
+                self.rejected = true;
+                diagnostic.facts.push("rejected: the mapping says so".to_owned());
+            }
+            Decision::Keep => {
+                diagnostic.severity = crate::diagnostic::Severity::Warning;
+                diagnostic.facts.push("kept as sent: shown, and not interpreted".to_owned());
+            }
+        }
+        self.diagnostics.push(diagnostic);
+    }
+
+    pub(super) fn rule(&self, field: Field) -> Option<(RuleId, &'a Rule)> {
+        self.mapping.of(field)
+    }
+
+    /// A blank MSH-11 could be a test; `design.md` §3.2 holds it.
+    pub(super) fn processing_id(&mut self) {
+        let Some(header) = self.segments.first().copied() else { return };
+        let field = header.field(11);
+        if field.component(1).text().trim().is_empty() {
+            let help = "ask the sender to fill MSH-11 with P for production";
+            self.error(code::PROCESSING_ID, field.location(), "the processing id is blank: this may be a test message", help);
+        }
+    }
+
+    /// The segment a path speaks of, in this scope.
+    fn segment(&self, path: &Path, scope: Scope<'_>) -> Option<usize> {
+        let name = path.segment();
+        match name {
+            "MSH" => Some(0),
+            "PID" => scope.patient.pid,
+            "ORC" => scope.order?.orc,
+            "OBR" => scope.order.map(|order| order.obr),
+            _ => {
+                let named = |at: &usize| self.segments.get(*at).is_some_and(|segment| segment.name() == name);
+                scope.current.filter(named).or_else(|| {
+                    let order = scope.order.map_or(0..0, |order| order.range.clone());
+                    order.chain(scope.patient.head.clone()).find(named)
+                })
+            }
+        }
+    }
+
+    /// Every populated element that the rule's sources name, marked as used; explicit nulls are left out.
+    pub(super) fn all(&mut self, (id, rule): (RuleId, &'a Rule), scope: Scope<'_>) -> Vec<Element<'m>> {
+        let mut found = Vec::new();
+        self.visit(id, &rule.sources, scope, |element| found.push(element));
+        found
+    }
+
+    /// The first element that the rule's sources name, else that its fallbacks name.
+    ///
+    /// All sources count as used, also those after the first that has something: the rule has considered them.
+    pub(super) fn first(&mut self, (id, rule): (RuleId, &'a Rule), scope: Scope<'_>) -> Option<Element<'m>> {
+        let mut found: Option<Element<'m>> = None;
+        let mut further = None;
+        self.visit(id, &rule.sources, scope, |element| match found {
+            None => found = Some(element),
+            Some(first) if same_field(first, element) && first.raw() != element.raw() => further = Some(element),
+            Some(_) => {}
+        });
+        if let Some(element) = further {
+            let message = format!("the field repeats, and `{}` reads its first repetition only", rule.name);
+            let help = format!("choose one in the mapping: `{}[2]`, or by its type", first_path(rule));
+            self.warn(code::REPEATED, element.location(), message, help);
+        }
+        let mut fallback = None;
+        self.visit(id, &rule.fallback, scope, |element| fallback = fallback.or(Some(element)));
+        if found.is_none()
+            && let Some(element) = fallback
+        {
+            let message = format!("`{}` was read from here: {} is empty", rule.name, first_path(rule));
+            let help = format!("ask the sender to fill {}", first_path(rule));
+            self.warn(code::FALLBACK, element.location(), message, help);
+        }
+        found.or(fallback)
+    }
+
+    fn visit(&mut self, id: RuleId, paths: &[Path], scope: Scope<'_>, mut each: impl FnMut(Element<'m>)) {
+        for path in paths {
+            let Some(at) = self.segment(path, scope) else { continue };
+            let Some(segment) = self.segments.get(at).copied() else { continue };
+            let Some(number) = path.field else { continue };
+            for element in path.select(segment).filter(Element::is_populated) {
+                if let Some(marks) = self.marks.get_mut(at) {
+                    marks.set(number);
+                }
+                self.uses.push(Use { rule: id, at: element.location() });
+                if !element.is_null() {
+                    each(element);
+                }
+            }
+        }
+    }
+
+    /// The text of a field that holds one word, number or name: its first component, trimmed.
+    pub(super) fn word(&mut self, field: Field, scope: Scope<'_>) -> Option<String> {
+        let rule = self.rule(field)?;
+        if let Some(constant) = &rule.1.constant {
+            return Some(constant.clone());
+        }
+        let element = self.first(rule, scope)?;
+        let text = element.component(1).text().trim().to_owned();
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// The whole text of a field, repetitions as lines.
+    pub(super) fn text(&mut self, rule: (RuleId, &'a Rule), scope: Scope<'_>) -> Option<String> {
+        if let Some(constant) = &rule.1.constant {
+            return Some(constant.clone());
+        }
+        let mut lines: Vec<_> = Vec::new();
+        self.visit(rule.0, &rule.1.sources, scope, |element| lines.push(element.text()));
+        (!lines.is_empty()).then(|| lines.join("\n"))
+    }
+
+    /// Whether the sender wrote the explicit null where a rule looks.
+    pub(super) fn is_null(&self, path: &Path, scope: Scope<'_>) -> bool {
+        let segment = self.segment(path, scope).and_then(|at| self.segments.get(at).copied());
+        segment.is_some_and(|segment| path.select(segment).any(|element| element.is_null()))
+    }
+
+    /// Where a rule looks first, for a diagnostic about what is not there.
+    pub(super) fn expected_at(&self, rule: &Rule, scope: Scope<'_>) -> Location {
+        let nowhere = Location::segment(*b"MSH", 1);
+        rule.sources
+            .iter()
+            .find_map(|path| {
+                let segment = self.segments.get(self.segment(path, scope)?)?;
+                Some(segment.location().field(path.field?))
+            })
+            .unwrap_or(nowhere)
+    }
+
+    /// Marks a whole segment as used: one that has had its own diagnostic.
+    pub(super) fn settle(&mut self, at: usize) {
+        let Some(segment) = self.segments.get(at) else { return };
+        if let Some(marks) = self.marks.get_mut(at) {
+            (1..=segment.field_count()).for_each(|field| marks.set(field));
+        }
+    }
+
+    /// Goes through every populated field once, and tells of those that nothing accounts for.
+    pub(super) fn close_ledger(&mut self) -> Ledger {
+        if let Some((at, count)) = self.without_offset {
+            let message = match count {
+                1 => "a time has no offset, and the mapping no `time_zone`: only its date is certain".to_owned(),
+                _ => format!("{count} times have no offset, and the mapping no `time_zone`: only their dates are certain"),
+            };
+            self.warn(code::NO_OFFSET, at, message, "add `time_zone = \"Europe/London\"` to `[report]`, if that is where they were written");
+        }
+        let segments = std::mem::take(&mut self.segments);
+        let is_result = |segment: &Segment<'_>| RESULT_SEGMENTS.contains(&segment.name());
+        let first_result = segments.iter().position(is_result).unwrap_or(segments.len());
+        let mut entries = Vec::with_capacity(segments.len() * 12);
+        for (at, segment) in segments.iter().enumerate() {
+            let from = entries.len();
+            self.account(at, *segment, &mut entries);
+            let unread: Vec<Location> = entries
+                .iter()
+                .skip(from)
+                .filter(|entry: &&LedgerEntry| entry.outcome == Outcome::Unaccounted)
+                .map(|entry| entry.field)
+                .collect();
+            self.tell_unread(*segment, &unread, at > first_result);
+        }
+        self.segments = segments;
+        Ledger { entries, uses: std::mem::take(&mut self.uses) }
+    }
+
+    fn account(&self, at: usize, segment: Segment<'m>, entries: &mut Vec<LedgerEntry>) {
+        let marks = self.marks.get(at).copied().unwrap_or_default();
+        let name = segment.name();
+        let ignores = &self.mapping.ignores;
+        for field in segment.fields() {
+            let Some(number) = field.location().field_number() else { continue };
+            if !field.is_populated() {
+                continue;
+            }
+            let read_always = match name {
+                "MSH" => HEADER_FIELDS.contains(&number),
+                // The set id counts segments, as we do.
+                "OBR" | "OBX" | "NTE" | "SPM" | "PID" => number == 1,
+                _ => false,
+            };
+            let ignored = || {
+                ignores.iter().position(|it| it.path.segment() == name && it.path.field.is_none_or(|it| it == number))
+            };
+            let outcome = if read_always || marks.has(number) {
+                Outcome::Used
+            } else {
+                ignored().map_or(Outcome::Unaccounted, Outcome::Ignored)
+            };
+            entries.push(LedgerEntry { field: field.location(), outcome });
+        }
+    }
+
+    fn tell_unread(&mut self, segment: Segment<'m>, unread: &[Location], among_results: bool) {
+        let Some(first) = unread.first() else { return };
+        let name = segment.name();
+        let mapping = format!("mappings/labs/{}/mapping.toml", self.mapping.lab);
+        if RESULT_SEGMENTS.contains(&name) {
+            for at in unread {
+                let field = at.field_number().unwrap_or_default();
+                self.error(
+                    code::UNACCOUNTED,
+                    *at,
+                    format!("no rule reads {name}-{field}, and it may matter to the result"),
+                    format!("add to {mapping} a rule that reads `{name}-{field}`, or `[[ignore]]` with `path = \"{name}-{field}\"` and `why = \"…\"`"),
+                );
+            }
+        } else if name.starts_with('Z') && among_results {
+            let help = format!("add to {mapping} a rule that reads it, or `[[ignore]]` with `path = \"{name}\"` and `why = \"…\"`");
+            self.error(code::LOCAL_SEGMENT, segment.location(), format!("the local segment {name} stands among the results, and no rule reads it"), help);
+        } else {
+            let fields: Vec<String> =
+                unread.iter().filter_map(|at| at.field_number()).map(|field| format!("{name}-{field}")).collect();
+            let message = format!("no rule reads {}", fields.join(", "));
+            let help = format!("nothing need be done; to silence this, add `[[ignore]]` with `path = \"{name}\"` to {mapping}");
+            self.diagnostics.push(Diagnostic::info(code::UNREAD, message).at(first.to_string()).help(help));
+        }
+    }
+}
+
+fn same_field(a: Element<'_>, b: Element<'_>) -> bool {
+    let (a, b) = (a.location(), b.location());
+    a.segment_name() == b.segment_name() && a.field_number() == b.field_number()
+}
+
+fn first_path(rule: &Rule) -> String {
+    rule.sources.first().map(ToString::to_string).unwrap_or_default()
+}
