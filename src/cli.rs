@@ -8,6 +8,7 @@ mod check;
 mod clinic;
 mod demo;
 mod explain;
+mod files;
 mod keys;
 mod message;
 mod output;
@@ -104,8 +105,20 @@ pub(crate) enum Failure {
     Failed(anyhow::Error),
 }
 
-impl<E: Into<anyhow::Error>> From<E> for Failure {
-    fn from(error: E) -> Self {
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<crate::telemetry::Error> for Failure {
+    fn from(error: crate::telemetry::Error) -> Self {
         Self::Failed(error.into())
     }
 }
@@ -142,8 +155,21 @@ fn environment() -> BTreeMap<String, String> {
     std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
 }
 
+/// A panic tells where it was and never what it was about: its message may quote a patient's text.
+fn tell_panics_without_content() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        if tracing::dispatcher::has_been_set() {
+            tracing::error!(place, "panicked: a defect of the gateway");
+        } else {
+            output::note(&format!("panicked at {place}: a defect of the gateway"));
+        }
+    }));
+}
+
 /// Runs one command line.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    tell_panics_without_content();
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {

@@ -5,6 +5,7 @@
 //! Secrets are references; a literal secret is refused. Start at [`load`].
 
 mod layers;
+pub mod library;
 mod raw;
 mod secret;
 
@@ -20,12 +21,13 @@ use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
 use crate::diagnostic::has_errors;
 use crate::inbound;
-use crate::pipeline::deliver;
+use crate::pipeline::accounts;
 use crate::pipeline::feeds::Feed;
 use crate::pipeline::feeds::Feeds;
 use crate::pipeline::feeds::OnStoreFailure;
 use crate::pipeline::feeds::Senders;
 use crate::security::keys::MasterKey;
+use crate::store::embedded;
 use crate::telemetry;
 
 pub use self::layers::DEFAULTS;
@@ -43,7 +45,7 @@ pub struct Config {
     pub feeds: Feeds,
     /// Accept NHS numbers of the 9xx range; never for real patients.
     pub dangerous_test_nhs_numbers: bool,
-    pub cliniko: deliver::Config,
+    pub cliniko: accounts::Config,
     pub log_level: String,
     pub log_format: telemetry::Format,
 }
@@ -59,13 +61,31 @@ pub fn load(
     environment: &BTreeMap<String, String>,
 ) -> Result<(Config, Vec<Diagnostic>), Vec<Diagnostic>> {
     let raw = layers::read(file, environment)?;
-    let base = file.and_then(Path::parent).unwrap_or(Path::new(""));
     let mut found = Vec::new();
-    let config = resolve(raw, base, environment, &mut found);
+    let config = resolve(raw, base_of(file), environment, &mut found);
     match config {
         Some(config) if !has_errors(&found) => Ok((config, found)),
         _ => Err(found),
     }
+}
+
+/// Where the store is, for what reads it without any key; nothing else of the configuration is looked at.
+///
+/// # Errors
+/// Every problem of the file's text, at once.
+pub fn store(
+    file: Option<&Path>,
+    environment: &BTreeMap<String, String>,
+) -> Result<embedded::Config, Vec<Diagnostic>> {
+    let raw = layers::read(file, environment)?;
+    Ok(embedded::Config {
+        directory: beside(base_of(file), &raw.store.directory),
+        cache_bytes: raw.store.cache_bytes,
+    })
+}
+
+fn base_of(file: Option<&Path>) -> &Path {
+    file.and_then(Path::parent).unwrap_or(Path::new(""))
 }
 
 /// Makes paths relative to the file that names them.
@@ -119,7 +139,7 @@ fn resolve(
         mappings_directory: (!directory.as_os_str().is_empty()).then(|| beside(base, directory)),
         feeds,
         dangerous_test_nhs_numbers: raw.matching.dangerous_test_nhs_numbers,
-        cliniko: deliver::Config {
+        cliniko: accounts::Config {
             user_agent: format!("{} ({})", raw.cliniko.vendor, raw.cliniko.contact),
             rate_per_minute: raw.cliniko.rate_per_minute,
             shards: raw.cliniko.shards,

@@ -11,6 +11,7 @@
 //! Every step commits its change, its audit entry and its follow-on jobs together, and can be run again: a crash
 //! between any two lines is ordinary. I/O goes through the store and `outbound` only.
 
+pub mod accounts;
 pub mod advance;
 pub mod deliver;
 pub mod feeds;
@@ -26,8 +27,11 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::clinical::interpret::rules::Knowledge;
-use crate::clinical::mapping::catalog::Catalog;
+use crate::clinical::mapping::Catalog;
+use crate::clinical::mapping::outbound;
 use crate::clock::Clock;
+use crate::clock::Id;
+use crate::pipeline::accounts::Accounts;
 use crate::pipeline::feeds::Feeds;
 use crate::store::Store;
 
@@ -39,10 +43,15 @@ pub struct Pipeline {
     pub feeds: Feeds,
     pub catalog: Catalog,
     pub knowledge: Knowledge,
-    pub cliniko: deliver::Cliniko,
+    pub outbound: outbound::Mapping,
+    pub accounts: Accounts,
     /// Accept NHS numbers of the 9xx range; never for real patients.
     pub dangerous_test_nhs_numbers: bool,
     pub wake: Wake,
+    /// Names this run of the gateway: times of another run are not comparable.
+    pub run: Id,
+    /// The monotonic clock at the start of this run, in milliseconds.
+    pub started_ms: u64,
 }
 
 /// Rings when a lane may have new work, so that nobody has to wait for the next look.

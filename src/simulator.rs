@@ -6,3 +6,5 @@
 //! that sends is the neighbour of that file.
 
 pub mod cliniko;
+
+pub mod lab;

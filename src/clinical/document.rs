@@ -21,6 +21,7 @@ mod words;
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
 use serde::Serialize;
 use typst::diag::SourceDiagnostic;
 
@@ -36,7 +37,7 @@ use crate::clinical::model::ResultId;
 use crate::clinical::model::Sensitive;
 
 /// Which reader a document is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     Clinician,
@@ -146,13 +147,15 @@ pub fn render(kind: Kind, content: &Content<'_>, standing: &Standing) -> Result<
         Kind::Clinician => (Template::Clinician, clinician::view(content, standing, &clock)),
         Kind::Patient => (Template::Patient, patient::view(content, standing, &clock)),
     };
-    typeset::pdf(template, &view, moment)
+    typeset::pdf(template, view, moment)
 }
 
 /// Why there is no document.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("order number of {chars} characters is not 1 to {max} characters of printable ASCII, as its barcode must be")]
+    #[error(
+        "order number of {chars} characters is not 1 to {max} characters of printable ASCII, as its barcode must be"
+    )]
     Barcode { chars: usize, max: usize },
     #[error("time zone `{name}` is not in the IANA database")]
     TimeZoneUnknown { name: String },

@@ -9,8 +9,8 @@
 //!
 //! Invariants: the same reports and key give the same bytes; every reference resolves inside the Bundle; what the
 //! sender wrote as a number keeps its digits. Refuses to guess: what has no agreed FHIR code goes out as text.
-//! Not written, for want of an element in R4 and UK Core: OBX-4, OBX-19, and what a mapping keeps as `extra`. They
-//! stay in the canonical report.
+//! Not written, for want of an element in R4 and UK Core: OBX-4, OBX-19, where the message came from, and what a
+//! mapping keeps as `extra`. They stay in the canonical report.
 
 mod concept;
 mod ids;

@@ -112,7 +112,12 @@ pub fn request<'a>(report: &'a Report, context: Context<'a>) -> Request<'a> {
         pregnant: context.pregnant,
         lab: &report.lab,
         results: results_of(report),
-        specimens: report.specimens.iter().map(specimen_view).chain(report.panels.iter().map(panel_view)).collect(),
+        specimens: report
+            .specimens
+            .iter()
+            .map(specimen_view)
+            .chain(report.panels.iter().map(panel_view))
+            .collect(),
         notes: report.panels.iter().flat_map(|panel| texts(&panel.notes)).collect(),
         report_notes: texts(&report.notes),
         fasting: context.fasting.or_else(|| fasting_as_sent(report)),
@@ -144,7 +149,9 @@ fn results_of(report: &Report) -> Vec<RequestResult<'_>> {
     report
         .panels
         .iter()
-        .flat_map(|panel| panel.results.iter().map(move |result| result_view(result, panel.collected_at.as_ref())))
+        .flat_map(|panel| {
+            panel.results.iter().map(move |result| result_view(result, panel.collected_at.as_ref()))
+        })
         .collect()
 }
 
@@ -203,7 +210,11 @@ fn earlier_results(reports: &[Report], collected: Option<Date>) -> Vec<EarlierRe
         .filter_map(|report| Some((report, collected_on(report)?)))
         .filter_map(|(report, on)| Some((report, u32::try_from((now - on).get_days()).ok()?)))
         .flat_map(|(report, days_before)| {
-            results_of(report).into_iter().map(move |result| EarlierResult { lab: &report.lab, days_before, result })
+            results_of(report).into_iter().map(move |result| EarlierResult {
+                lab: &report.lab,
+                days_before,
+                result,
+            })
         })
         .collect()
 }

@@ -60,7 +60,11 @@ pub struct Candidate {
 
 impl Candidate {
     /// The authorised fields of a Cliniko patient. `nhs_number` comes from the configured custom field.
-    pub fn from_cliniko(patient: &cliniko::read::Patient, nhs_number: Option<NhsNumber>, source: Source) -> Self {
+    pub fn from_cliniko(
+        patient: &cliniko::read::Patient,
+        nhs_number: Option<NhsNumber>,
+        source: Source,
+    ) -> Self {
         let text = |field: &Option<String>| field.clone().map(Sensitive::new);
         Self {
             cliniko_id: patient.id.clone(),
@@ -139,12 +143,25 @@ impl Default for Settings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "decision", rename_all = "snake_case")]
 pub enum Match {
-    Automatic { patient: cliniko::Id, rule: Rule, evidence: Evidence },
+    Automatic {
+        patient: cliniko::Id,
+        rule: Rule,
+        evidence: Evidence,
+    },
     /// Nobody came up: the report waits under Unmatched, and its age is watched.
-    None { diagnostics: Vec<Diagnostic> },
+    None {
+        diagnostics: Vec<Diagnostic>,
+    },
     /// A conflict or several candidates: a person decides, and nobody is pre-selected.
-    Quarantine { evidence: Evidence, diagnostics: Vec<Diagnostic> },
-    Review { suggested: Option<cliniko::Id>, evidence: Evidence, diagnostics: Vec<Diagnostic> },
+    Quarantine {
+        evidence: Evidence,
+        diagnostics: Vec<Diagnostic>,
+    },
+    Review {
+        suggested: Option<cliniko::Id>,
+        evidence: Evidence,
+        diagnostics: Vec<Diagnostic>,
+    },
 }
 
 /// The row of the decision table that matched.
@@ -194,7 +211,8 @@ pub fn decide(report: &Report, candidates: &Candidates, settings: &Settings) -> 
     }
     let warnings = warnings::of(report, candidates, settings, chosen, &plausible);
     let evidence = chosen.evidence(plausible.len());
-    let suggested = (chosen.compared.given != Agreement::Differs).then(|| chosen.candidate.cliniko_id.clone());
+    let suggested =
+        (chosen.compared.given != Agreement::Differs).then(|| chosen.candidate.cliniko_id.clone());
     match automatic_rule(report, candidates, settings, chosen) {
         Some(rule) if warnings.is_empty() => {
             Match::Automatic { patient: chosen.candidate.cliniko_id.clone(), rule, evidence }
@@ -285,7 +303,8 @@ fn automatic_rule(
     {
         return Some(Rule::OrderWithoutName);
     }
-    let all_exact = [it.family, it.given, it.birth_date, it.postcode].iter().all(|it| *it == Agreement::Exact);
+    let all_exact =
+        [it.family, it.given, it.birth_date, it.postcode].iter().all(|it| *it == Agreement::Exact);
     let opted_in = settings.automatic_by_demographics && report.order_number.is_none();
     let ordered = || open_order(report, candidates, settings, &chosen.candidate.cliniko_id);
     (opted_in && all_exact && ordered()).then_some(Rule::Demographics)
@@ -367,8 +386,11 @@ fn several_candidates(count: usize) -> Diagnostic {
 }
 
 fn not_enough() -> Diagnostic {
-    Diagnostic::error(Code::new("P004"), "the identifiers that agree are not enough to match without a person")
-        .help("confirm the patient under Unmatched; an order number on the request form avoids this")
+    Diagnostic::error(
+        Code::new("P004"),
+        "the identifiers that agree are not enough to match without a person",
+    )
+    .help("confirm the patient under Unmatched; an order number on the request form avoids this")
 }
 
 fn nobody(report: &Report, candidates: &Candidates) -> Diagnostic {

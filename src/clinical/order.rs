@@ -64,7 +64,8 @@ impl OrderNumber {
 
 impl fmt::Display for OrderNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let letter = |value: u64| char::from(Self::ALPHABET[usize::try_from(value & 31).expect("it is below 32")]);
+        let letter =
+            |value: u64| char::from(Self::ALPHABET[usize::try_from(value & 31).expect("it is below 32")]);
         let chance: String =
             (0..Self::CHANCE_CHARS).rev().map(|place| letter(self.0 >> (5 * place))).collect();
         write!(f, "{chance}{}", letter(self.0 % Self::MODULUS))
@@ -87,7 +88,11 @@ impl FromStr for OrderNumber {
                 return Err(NotAnOrderNumber);
             }
         }
-        if count == Self::CHARS && value % Self::MODULUS == last { Ok(Self(value)) } else { Err(NotAnOrderNumber) }
+        if count == Self::CHARS && value % Self::MODULUS == last {
+            Ok(Self(value))
+        } else {
+            Err(NotAnOrderNumber)
+        }
     }
 }
 
@@ -140,7 +145,7 @@ pub struct OrderPatient {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub given: Vec<Sensitive<String>>,
     #[serde(default, with = "as_text::optional", skip_serializing_if = "Option::is_none")]
-    pub birth_date: Option<Date>,
+    pub birth_date: Option<Sensitive<Date>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sex: Option<Sex>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -194,23 +199,32 @@ mod as_text {
     }
 
     pub(super) mod optional {
-        use super::*;
+        use std::fmt::Display;
+        use std::str::FromStr;
 
+        use serde::Deserialize;
+        use serde::Deserializer;
+        use serde::Serializer;
+        use serde::de::Error;
+
+        use crate::clinical::model::Sensitive;
+
+        #[expect(clippy::ref_option, reason = "serde hands over a reference to the field")]
         pub(in crate::clinical::order) fn serialize<T: Display, S: Serializer>(
-            value: &Option<T>,
+            value: &Option<Sensitive<T>>,
             serializer: S,
         ) -> Result<S::Ok, S::Error> {
             match value {
-                Some(value) => serializer.collect_str(value),
+                Some(value) => serializer.collect_str(value.expose()),
                 None => serializer.serialize_none(),
             }
         }
 
         pub(in crate::clinical::order) fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
             deserializer: D,
-        ) -> Result<Option<T>, D::Error> {
+        ) -> Result<Option<Sensitive<T>>, D::Error> {
             let text = Option::<String>::deserialize(deserializer)?;
-            text.map(|text| text.parse().map_err(D::Error::custom)).transpose()
+            text.map(|text| text.parse().map(Sensitive::new).map_err(D::Error::custom)).transpose()
         }
     }
 }
@@ -226,7 +240,8 @@ mod tests {
         let number = OrderNumber::from_random(*b"\x00\x10\x83\x10\x51\x87\x20\x92");
         let text = number.to_string();
         assert_eq!(text.len(), OrderNumber::CHARS);
-        for typed in [text.clone(), text.to_lowercase(), number.grouped(), format!(" {} ", number.grouped())] {
+        for typed in [text.clone(), text.to_lowercase(), number.grouped(), format!(" {} ", number.grouped())]
+        {
             assert_eq!(typed.parse(), Ok(number), "{typed}");
         }
         let look_alikes = text.replace('0', "O").replace('1', "l");
@@ -245,7 +260,7 @@ mod tests {
                 cliniko_id: "1203948571203948576".parse().unwrap(),
                 family: "Quillfeather".to_owned().into(),
                 given: vec!["Odalys".to_owned().into()],
-                birth_date: Some("1984-02-29".parse().unwrap()),
+                birth_date: Some(Sensitive::new("1984-02-29".parse().unwrap())),
                 sex: Some(Sex::Female),
                 postcode: None,
                 nhs_number: None,
@@ -259,7 +274,9 @@ mod tests {
         let text = serde_json::to_string(&order).unwrap();
         assert!(text.contains(r#""ordered_at":"2026-11-20T09:30:00Z""#), "{text}");
         assert_eq!(serde_json::from_str::<Order>(&text).unwrap(), order);
-        assert!(!format!("{order:?}").contains("Quillfeather"));
+        for secret in ["Quillfeather", "1984"] {
+            assert!(!format!("{order:?}").contains(secret), "{secret}");
+        }
     }
 
     proptest! {

@@ -78,7 +78,8 @@ mod tests {
 
     #[test]
     fn a_problem_has_the_members_of_the_standard_and_our_code() {
-        let why = Diagnostic::error(Code::new("W002"), "a case in state `filed` cannot be approved").help("open it");
+        let why = Diagnostic::error(Code::new("W002"), "a case in state `filed` cannot be approved")
+            .help("open it");
         let json = serde_json::to_value(Problem::of(409, "Conflict", &why)).unwrap();
         assert_eq!(
             json,

@@ -30,6 +30,8 @@ use crate::store;
 use crate::store::Change;
 use crate::store::Table;
 
+pub use self::verdict::rejection;
+
 /// How often a message that races another of its control id is decided anew. Each try sees one more stored.
 const RACES_MAX: usize = 8;
 

@@ -4,10 +4,12 @@
 //! jobs, work lists) is plain and holds ids, words and times only. Each record says its table, key and scope here and
 //! nowhere else.
 
+pub mod call;
 pub mod case;
 pub mod clinic;
 pub mod job;
 pub mod message;
+pub mod order;
 pub mod person;
 pub mod report;
 

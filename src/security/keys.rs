@@ -33,6 +33,7 @@ pub enum Error {
 }
 
 /// 32 secret bytes.
+#[derive(Clone)]
 pub struct Key(Zeroizing<[u8; KEY_BYTES]>);
 
 impl Key {
@@ -110,6 +111,7 @@ impl ScopeKeys {
 
 /// The key that wraps all others, from the operator's key file.
 #[derive(Debug)]
+#[derive(Clone)]
 pub struct MasterKey(Key);
 
 impl MasterKey {

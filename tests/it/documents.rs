@@ -3,287 +3,37 @@
 //! The text is taken from the PDF by poppler's `pdftotext` and the barcode from a picture of the page by `zbarimg`.
 //! Without them these tests say so and pass at home; in CI (`CI` is set) they fail.
 
-use std::collections::BTreeMap;
+mod fixture;
+
 use std::io::Write;
 use std::process::Command;
 use std::process::Stdio;
 
-use haemosync_gateway::clinical::document::Clinic;
-use haemosync_gateway::clinical::document::ClinicianEdits;
-use haemosync_gateway::clinical::document::ClinicianNote;
 use haemosync_gateway::clinical::document::Content;
 use haemosync_gateway::clinical::document::Error;
 use haemosync_gateway::clinical::document::Kind;
-use haemosync_gateway::clinical::document::OrderFacts;
-use haemosync_gateway::clinical::document::PatientFacts;
 use haemosync_gateway::clinical::document::RequestForm;
 use haemosync_gateway::clinical::document::Standing;
-use haemosync_gateway::clinical::document::Superseded;
 use haemosync_gateway::clinical::document::render;
 use haemosync_gateway::clinical::document::request_form;
-use haemosync_gateway::clinical::model::Code;
-use haemosync_gateway::clinical::model::Comparator;
-use haemosync_gateway::clinical::model::Finding;
-use haemosync_gateway::clinical::model::Flag;
 use haemosync_gateway::clinical::model::Interpretation;
 use haemosync_gateway::clinical::model::LabResult;
-use haemosync_gateway::clinical::model::MessageOrigin;
-use haemosync_gateway::clinical::model::Moment;
-use haemosync_gateway::clinical::model::NotAssessed;
-use haemosync_gateway::clinical::model::Note;
-use haemosync_gateway::clinical::model::Number;
-use haemosync_gateway::clinical::model::Panel;
-use haemosync_gateway::clinical::model::Patient;
-use haemosync_gateway::clinical::model::ReferenceRange;
-use haemosync_gateway::clinical::model::Report;
 use haemosync_gateway::clinical::model::ReportStatus;
-use haemosync_gateway::clinical::model::ResultId;
-use haemosync_gateway::clinical::model::ResultStatus;
-use haemosync_gateway::clinical::model::Specimen;
-use haemosync_gateway::clinical::model::Unit;
 use haemosync_gateway::clinical::model::Urgency;
 use haemosync_gateway::clinical::model::Value;
 
+use self::fixture::approved;
+use self::fixture::content;
+use self::fixture::form;
+use self::fixture::interpretation;
+use self::fixture::note;
+use self::fixture::panel;
+use self::fixture::report;
+use self::fixture::result;
+use self::fixture::text_code;
+
 const KINDS: [Kind; 2] = [Kind::Clinician, Kind::Patient];
 const MARKUP: &str = "#image(\"x\") $x$ *bold* @ref = head // gone <label> \\ `raw`";
-
-fn moment(iso: &str) -> Moment {
-    Moment { sent: iso.to_owned(), iso: iso.to_owned() }
-}
-
-fn text_code(text: &str) -> Code {
-    Code { codings: vec![], text: Some(text.to_owned()) }
-}
-
-fn value(sent: &str) -> Value {
-    let (comparator, digits) = Comparator::split(sent).map_or((None, sent), |(it, rest)| (Some(it), rest));
-    match Number::parse(digits) {
-        Some(number) => Value::Quantity { sent: sent.to_owned(), comparator, number },
-        None => Value::Text { text: sent.to_owned() },
-    }
-}
-
-fn result(index: usize, name: &str, sent: &str, unit: &str, range: &str, flag: &str) -> LabResult {
-    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    LabResult {
-        id: ResultId(format!("OBX[{index}]")),
-        code: text_code(name),
-        sub_id: None,
-        value: value(sent),
-        unit: some(unit).map(|sent| Unit { sent, ucum: None }),
-        range: some(range).map(|sent| ReferenceRange::parse(&sent)),
-        flags: some(flag).map(|sent| Flag { sent, text: None }).into_iter().collect(),
-        status: ResultStatus::Final,
-        notes: vec![],
-        observed_at: None,
-        analysed_at: None,
-        methods: vec![],
-        performing_lab: None,
-        specimen: None,
-        not_interpreted: false,
-        extra: vec![],
-    }
-}
-
-fn note(text: &str) -> Note {
-    Note { id: "NTE[1]".to_owned(), text: text.to_owned(), source: Some("L".to_owned()) }
-}
-
-fn panel(name: &str, results: Vec<LabResult>) -> Panel {
-    Panel {
-        id: "OBR[1]".to_owned(),
-        code: text_code(name),
-        status: ReportStatus::Final,
-        collected_at: Some(moment("2026-03-05T08:10:00+00:00")),
-        received_at: Some(moment("2026-03-05T15:42:00+00:00")),
-        reported_at: Some(moment("2026-03-06T07:05:00+00:00")),
-        requester: None,
-        clinical_information: None,
-        notes: vec![],
-        results,
-        extra: vec![],
-    }
-}
-
-fn report() -> Report {
-    let mut potassium = result(9, "Potassium", "6.7", "mmol/L", "3.5-5.3", "HH");
-    potassium.notes.push(note("Sample slightly haemolysed; potassium may be falsely raised.\nTelephoned 06:55."));
-    let mut crp = result(12, "C-reactive protein", "<0.6", "mg/L", "<5", "");
-    crp.status = ResultStatus::Preliminary;
-    let mut unknown = result(14, "Lipoprotein X index", "1.2", "AU", "0.5-1.5", "");
-    unknown.not_interpreted = true;
-    let culture = "No significant growth after 48 hours of incubation.\nMixed skin flora only; contamination is likely.";
-    Report {
-        lab: "Northern Reference Laboratory".to_owned(),
-        filler_number: "26N0048817".to_owned(),
-        order_number: None,
-        status: ReportStatus::Final,
-        patient: Patient::default(),
-        panels: vec![
-            panel(
-                "Full blood count",
-                vec![
-                    result(1, "Haemoglobin", "128", "g/L", "130-180", "L"),
-                    result(2, "White cell count", "6.40", "10*9/L", "4.0-11.0", ""),
-                    result(3, "Platelets", "265", "x10^9/L", "150-400", ""),
-                    result(4, "Red cell count", "4.51", "10*12/L", "4.50 - 6.00", ""),
-                ],
-            ),
-            panel(
-                "Urea and electrolytes",
-                vec![
-                    result(8, "Sodium", "139", "mmol/L", "133-146", ""),
-                    potassium,
-                    result(10, "Creatinine", "88", "µmol/L", "59-104", ""),
-                    result(11, "eGFR", ">90", "mL/min/1.73m²", "≥60", ""),
-                    crp,
-                ],
-            ),
-            panel(
-                "Other tests",
-                vec![
-                    result(13, "TSH", "<0.01", "mU/L", "0.27-4.20", "L"),
-                    unknown,
-                    result(15, "ANA titre", "1:128", "", "", "*"),
-                    result(16, "Hepatitis B surface antigen", "Not detected", "", "Not detected", ""),
-                    result(17, "Urine culture", culture, "", "", ""),
-                ],
-            ),
-        ],
-        specimens: vec![Specimen {
-            id: "SPM[1]".to_owned(),
-            accession: Some("26N0048817-1".to_owned()),
-            kind: Some(text_code("Venous blood, EDTA")),
-            ..Specimen::default()
-        }],
-        attachments: vec![],
-        notes: vec![note("Reported by the duty biochemist.")],
-        origin: MessageOrigin {
-            control_id: "0001".to_owned(),
-            sender: "LIS|NRL".to_owned(),
-            sent_at: Some(moment("2026-03-06T07:06:00+00:00")),
-            mapping_digest: "4f1c".repeat(16),
-        },
-    }
-}
-
-fn finding(id: &str, urgency: Urgency, about: &[&str], clinician: &str, patient: &str) -> Finding {
-    Finding {
-        id: id.to_owned(),
-        urgency,
-        about: about.iter().map(|id| ResultId((*id).to_owned())).collect(),
-        clinician_text: clinician.to_owned(),
-        patient_text: patient.to_owned(),
-        follow_up: Some("Repeat urea and electrolytes on a fresh sample.".to_owned()),
-        evidence: vec!["potassium 6.7 ≥ 6.5 mmol/L".to_owned()],
-        source: Some("RCPath G158 (2017)".to_owned()),
-    }
-}
-
-fn interpretation() -> Interpretation {
-    Interpretation {
-        interpreter: "rules".to_owned(),
-        version: "1.4.0".to_owned(),
-        digest: "9b2e".repeat(16),
-        findings: vec![
-            finding(
-                "potassium-critical",
-                Urgency::Emergency,
-                &["OBX[9]"],
-                "Potassium at or beyond 6.5 mmol/L. The laboratory reports haemolysis, so it may be spurious: treat as real until repeated.",
-                "Your potassium is high and must be checked again now.",
-            ),
-            Finding {
-                follow_up: Some("Full blood count and ferritin at the next contact.".to_owned()),
-                evidence: vec!["haemoglobin 128 < 130 g/L".to_owned()],
-                source: Some("CKS anaemia (2024)".to_owned()),
-                ..finding(
-                    "haemoglobin-mildly-low",
-                    Urgency::Routine,
-                    &["OBX[1]"],
-                    "Haemoglobin just under the laboratory's range. Can be seen with iron deficiency.",
-                    "Your haemoglobin, which carries oxygen, is a little low. Your clinician may check your iron.",
-                )
-            },
-        ],
-        not_assessed: vec![NotAssessed {
-            subject: "lipoprotein-x".to_owned(),
-            about: vec![ResultId("OBX[14]".to_owned())],
-            reason: "the code is not in the knowledge".to_owned(),
-        }],
-        range_flags: vec![],
-    }
-}
-
-fn clinic() -> Clinic {
-    Clinic {
-        name: "Harbour Street Clinic".to_owned(),
-        contact: vec!["14 Harbour Street, Bristol BS1 4ZZ".to_owned(), "Telephone 0117 496 0123".to_owned()],
-        urgent_help: vec![],
-        time_zone: "Europe/London".to_owned(),
-    }
-}
-
-fn patient() -> PatientFacts {
-    PatientFacts {
-        name: "Orlaith O’Quillfeather-Ågren".to_owned().into(),
-        birth_date: Some("1979-11-02".to_owned().into()),
-        nhs_number: Some("9434765919".to_owned().into()),
-        sex: Some("Female".to_owned().into()),
-        cliniko_reference: Some("1084417".to_owned()),
-    }
-}
-
-fn content<'a>(report: &'a Report, interpretations: &'a [Interpretation]) -> Content<'a> {
-    Content {
-        clinic: clinic(),
-        case_id: "01JNQ8W3ZC4M6T7Q".to_owned(),
-        case_version: 2,
-        order: Some(OrderFacts {
-            order_number: "HS-7Q2M-4XKD-T".to_owned(),
-            tests: vec!["Full blood count".to_owned(), "Urea and electrolytes".to_owned()],
-            ordered_at: "2026-03-04T16:20:00+00:00".to_owned(),
-            requested_by: Some("Dr Imogen Vale".to_owned()),
-        }),
-        patient: patient(),
-        report,
-        interpretations,
-        edits: ClinicianEdits {
-            summary_clinician: Some("Spoke with the laboratory; repeat arranged for this morning.".to_owned()),
-            summary_patient: Some("We would like to see you for another sample.".to_owned()),
-            notes: vec![ClinicianNote {
-                author: "Dr Imogen Vale".to_owned(),
-                at: "2026-03-06T08:02:00+00:00".to_owned(),
-                text: "No ECG changes recorded last month.".to_owned(),
-            }],
-        },
-        contact_confirmed: false,
-        supersedes: Some(Superseded { case_version: 1, filed_at: Some("2026-03-06T07:30:00+00:00".to_owned()) }),
-        changes: BTreeMap::from([(ResultId("OBX[9]".to_owned()), "5.1 mmol/L".to_owned())]),
-        plain_names: BTreeMap::from([(ResultId("OBX[2]".to_owned()), "White blood cells".to_owned())]),
-        versions: vec![("Gateway".to_owned(), "0.1.0".to_owned()), ("Mapping".to_owned(), "4f1c".repeat(16))],
-    }
-}
-
-fn approved() -> Standing {
-    Standing::Approved {
-        approver: "Dr Imogen Vale".to_owned(),
-        registration: Some("GMC 7654321".to_owned()),
-        at: "2026-03-06T08:15:00+00:00".to_owned(),
-    }
-}
-
-fn form() -> RequestForm {
-    RequestForm {
-        clinic: clinic(),
-        patient: patient(),
-        order_number: "HS-7Q2M-4XKD-T".to_owned(),
-        tests: vec!["Full blood count".to_owned(), "Urea and electrolytes".to_owned(), "TSH".to_owned()],
-        ordered_at: "2026-03-04T16:20:00+00:00".to_owned(),
-        requester: "Dr Imogen Vale (GMC 7654321)".to_owned(),
-        instructions: vec!["Fasting: no food for 10 hours, water is fine.".to_owned()],
-    }
-}
 
 /// Runs a tool over bytes; `None` where it is not installed, which only CI may not have.
 fn tool(program: &str, arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
@@ -295,26 +45,33 @@ fn tool(program: &str, arguments: &[&str], input: &[u8]) -> Option<Vec<u8>> {
         .spawn();
     let Ok(mut child) = spawned else {
         assert!(std::env::var_os("CI").is_none(), "CI must have `{program}` (poppler-utils, zbar-tools)");
-        println!("SKIPPED: `{program}` is not installed (poppler-utils, zbar-tools)");
+        let _ =
+            writeln!(std::io::stderr(), "SKIPPED: `{program}` is not installed (poppler-utils, zbar-tools)");
         return None;
     };
-    let mut stdin = child.stdin.take().unwrap();
+    let mut stdin = child.stdin.take().expect("standard input is piped");
     let input = input.to_owned();
     let writer = std::thread::spawn(move || stdin.write_all(&input));
-    let output = child.wait_with_output().unwrap();
-    writer.join().unwrap().unwrap();
+    let output = child.wait_with_output().expect("the tool ran");
+    // A tool that wants no input may close it early.
+    let _ = writer.join().expect("the writer does not panic");
     assert!(output.status.success(), "{program}: {}", output.status);
     Some(output.stdout)
 }
 
 /// The text of a PDF in reading order, one space between words; empty where it cannot be read here.
 fn text(pdf: &[u8]) -> Option<String> {
-    let text = String::from_utf8(tool("pdftotext", &["-raw", "-enc", "UTF-8", "-", "-"], pdf)?).unwrap();
+    let text = String::from_utf8(tool("pdftotext", &["-raw", "-enc", "UTF-8", "-", "-"], pdf)?)
+        .expect("poppler writes UTF-8");
     Some(text.replace('\u{200B}', "").split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 fn rendered(kind: Kind, content: &Content<'_>, standing: &Standing) -> Option<String> {
-    text(&render(kind, content, standing).unwrap())
+    text(&render(kind, content, standing).expect("the document renders"))
+}
+
+fn contains(pdf: &[u8], needle: &str) -> bool {
+    pdf.windows(needle.len()).any(|window| window == needle.as_bytes())
 }
 
 fn assert_shows(text: &str, expected: &[&str]) {
@@ -336,7 +93,7 @@ fn the_same_content_gives_the_same_bytes_and_another_gives_others() {
     for kind in KINDS {
         for standing in [Standing::Draft, approved()] {
             let first = render(kind, &content, &standing).unwrap();
-            typst::comemo::evict(0);
+            comemo::evict(0);
             assert!(first == render(kind, &content, &standing).unwrap(), "{kind:?} {standing:?}");
         }
         assert_ne!(
@@ -354,9 +111,10 @@ fn documents_are_tagged_titled_and_claim_their_standards() {
         KINDS.iter().map(|kind| render(*kind, &content, &Standing::Draft).unwrap()).collect();
     pdfs.push(request_form(&form()).unwrap());
     for pdf in pdfs {
-        let contains = |needle: &[u8]| pdf.windows(needle.len()).any(|window| window == needle);
-        for needle in ["/StructTreeRoot", "/Lang", "en-GB", "pdfuaid:part", "pdfaid:part", "/Title", "/Marked true"] {
-            assert!(contains(needle.as_bytes()), "{needle}");
+        for needle in
+            ["/StructTreeRoot", "/Lang", "en-GB", "pdfuaid:part", "pdfaid:part", "/Title", "/Marked true"]
+        {
+            assert!(contains(&pdf, needle), "{needle}");
         }
     }
 }
@@ -392,18 +150,43 @@ fn every_value_stands_in_both_documents_with_its_unit_and_its_range() {
         }
         assert_shows(
             &text,
-            &["128 g/L", "6.40 ×10⁹/L", "265 ×10⁹/L", "4.51 ×10¹²/L", "88 µmol/L", ">90 mL/min/1.73m²", "≥60", "<0.01 mU/L"],
+            &[
+                "128 g/L",
+                "6.40 ×10⁹/L",
+                "265 ×10⁹/L",
+                "4.51 ×10¹²/L",
+                "88 µmol/L",
+                ">90 mL/min/1.73m²",
+                "≥60",
+                "<0.01 mU/L",
+            ],
         );
-        assert_shows(&text, &["Orlaith O’Quillfeather-Ågren", "2 November 1979", "943 476 5919", "Harbour Street Clinic"]);
-        assert_shows(&text, &["Gateway: 0.1.0", "Interpreter rules: 1.4.0", "Case 01JNQ8W3ZC4M6T7Q, version 2"]);
+        assert_shows(
+            &text,
+            &["Orlaith O’Quillfeather-Ågren", "2 November 1979", "943 476 5919", "Harbour Street Clinic"],
+        );
+        assert_shows(
+            &text,
+            &["Gateway: 0.1.0", "Interpreter rules: 1.4.0", "Case 01JNQ8W3ZC4M6T7Q, version 2"],
+        );
     }
 }
 
 #[test]
 fn the_clinician_reads_findings_most_urgent_first_and_then_everything_else() {
     let (report, interpretations) = (report(), [interpretation()]);
-    let Some(text) = rendered(Kind::Clinician, &content(&report, &interpretations), &approved()) else { return };
-    let order = ["Emergency: act now", "Routine", "Haemoglobin 128 g/L", "Follow-up", "Not assessed", "Approval and versions"];
+    let Some(text) = rendered(Kind::Clinician, &content(&report, &interpretations), &approved()) else {
+        return;
+    };
+    let order = [
+        "Emergency: act now",
+        "Routine",
+        "Clinician’s summary",
+        "White cell count 6.40",
+        "Follow-up • Emergency: act now – Repeat",
+        "Not assessed",
+        "Approval and versions",
+    ];
     let positions: Vec<usize> = order.iter().map(|part| text.find(part).unwrap()).collect();
     assert!(positions.is_sorted(), "{order:?} stand at {positions:?}");
     assert_shows(
@@ -436,9 +219,18 @@ fn a_patient_reads_nothing_urgent_before_the_clinician_has_spoken() {
     let (report, interpretations) = (report(), [interpretation()]);
     let mut content = content(&report, &interpretations);
     let Some(text) = rendered(Kind::Patient, &content, &approved()) else { return };
-    assert_shows(&text, &["Your clinician will contact you.", "Your clinician will talk with you about this result."]);
-    assert_shows(&text, &["Your haemoglobin, which carries oxygen, is a little low.", "call 999", "White blood cells"]);
-    assert_hides(&text, &["must be checked again now", "spurious", "ECG", "Spoke with the laboratory", "Telephoned"]);
+    assert_shows(
+        &text,
+        &["Your clinician will contact you.", "Your clinician will talk with you about this result."],
+    );
+    assert_shows(
+        &text,
+        &["Your haemoglobin, which carries oxygen, is a little low.", "call 999", "White blood cells"],
+    );
+    assert_hides(
+        &text,
+        &["must be checked again now", "spurious", "ECG", "Spoke with the laboratory", "Telephoned"],
+    );
 
     content.contact_confirmed = true;
     let text = rendered(Kind::Patient, &content, &approved()).unwrap();
@@ -449,7 +241,8 @@ fn a_patient_reads_nothing_urgent_before_the_clinician_has_spoken() {
 #[test]
 fn a_word_says_where_a_result_lies_and_never_makes_light_of_an_urgent_one() {
     let (mut report, mut interpretation) = (report(), interpretation());
-    let Some(text) = rendered(Kind::Patient, &content(&report, &[interpretation.clone()]), &approved()) else {
+    let Some(text) = rendered(Kind::Patient, &content(&report, &[interpretation.clone()]), &approved())
+    else {
         return;
     };
     assert_shows(&text, &["A little below the usual range", "Above the usual range", "In the usual range"]);
@@ -483,12 +276,17 @@ fn when_no_rule_spoke_a_report_within_range_says_what_that_does_not_mean() {
     let sentence = "All results reported are within the ranges supplied by the laboratory. \
                     This does not rule out illness; discuss symptoms with your clinician.";
     for kind in KINDS {
-        let Some(text) = rendered(kind, &content(&report, std::slice::from_ref(&silent)), &approved()) else { return };
+        let Some(text) = rendered(kind, &content(&report, std::slice::from_ref(&silent)), &approved()) else {
+            return;
+        };
         assert_shows(&text, &[sentence]);
     }
     report.panels[0].results.push(result(5, "Haematocrit", "0.30", "L/L", "0.37-0.50", "L"));
     for kind in KINDS {
-        assert_hides(&rendered(kind, &content(&report, std::slice::from_ref(&silent)), &approved()).unwrap(), &[sentence]);
+        assert_hides(
+            &rendered(kind, &content(&report, std::slice::from_ref(&silent)), &approved()).unwrap(),
+            &[sentence],
+        );
     }
 }
 
@@ -520,7 +318,9 @@ fn characters_without_a_glyph_are_marked_and_never_lose_the_document() {
     let (mut report, interpretations) = (report(), [interpretation()]);
     report.notes.push(note("中文 \u{1F9EA} \u{E000} a\u{0}b \u{202E}1.5\u{202C} e\u{0301}\u{0489} \u{FFFE}"));
     let mut content = content(&report, &interpretations);
-    for name in ["أحمد بن يوسف", "ישראלה כהן", "Ελένη Παπαδοπούλου", "Żółć Şahin", "张伟", &"Quill".repeat(60), ""] {
+    for name in
+        ["أحمد بن يوسف", "ישראלה כהן", "Ελένη Παπαδοπούλου", "Żółć Şahin", "张伟", &"Quill".repeat(60), ""]
+    {
         content.patient.name = name.to_owned().into();
         for kind in KINDS {
             let pdf = render(kind, &content, &Standing::Draft).unwrap();
@@ -536,7 +336,14 @@ fn a_long_report_runs_over_pages_with_its_table_header_on_each() {
     let mut report = report();
     let results: Vec<LabResult> = (1..=70)
         .map(|index| {
-            let mut it = result(index, &format!("Analyte number {index}"), &format!("{index}.50"), "µg/L", "10-60", "");
+            let mut it = result(
+                index,
+                &format!("Analyte number {index}"),
+                &format!("{index}.50"),
+                "µg/L",
+                "10-60",
+                "",
+            );
             it.notes = vec![note(&format!("Comment on analyte {index}."))];
             it
         })
@@ -567,7 +374,9 @@ fn what_is_not_known_is_said() {
     content.patient.nhs_number = None;
     content.patient.sex = None;
     for kind in KINDS {
-        let Some(text) = rendered(kind, &content, &Standing::Draft) else { return };
+        let pdf = render(kind, &content, &Standing::Draft).unwrap();
+        assert!(contains(&pdf, "pdfuaid:part"), "a missing date costs no standard");
+        let Some(text) = text(&pdf) else { return };
         assert_shows(&text, &["NHS number not known", "born not known"]);
     }
 }
@@ -596,7 +405,10 @@ fn the_request_forms_barcode_reads_as_the_order_number_from_a_picture_of_the_pag
             assert_eq!(String::from_utf8(read).unwrap().trim(), order_number, "{dots_per_inch} dots an inch");
         }
         let Some(text) = text(&pdf) else { return };
-        assert_shows(&text, &[order_number, "Orlaith O’Quillfeather-Ågren", "943 476 5919", "Dr Imogen Vale", "TSH"]);
+        assert_shows(
+            &text,
+            &[order_number, "Orlaith O’Quillfeather-Ågren", "943 476 5919", "Dr Imogen Vale", "TSH"],
+        );
     }
 }
 

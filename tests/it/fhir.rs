@@ -1,5 +1,7 @@
 //! Reports as Bundles: shape, references, digits, and that nothing empty or illegal is ever written.
 
+#![expect(clippy::unwrap_used, reason = "what is missing in a Bundle fails the test")]
+
 use std::collections::HashSet;
 
 use haemosync_gateway::clinical::fhir::IdKey;
@@ -72,10 +74,10 @@ fn lint_value(value: &Value, path: &str, urls: &HashSet<&str>) {
             match element {
                 "reference" => assert!(urls.contains(text.as_str()), "{path} leads nowhere"),
                 "code" => {
-                    assert!(text.split(' ').all(|word| !word.is_empty()), "bad code at {path}: {text:?}")
+                    assert!(text.split(' ').all(|word| !word.is_empty()), "bad code at {path}: {text:?}");
                 }
                 "system" | "url" => {
-                    assert!(!text.contains(char::is_whitespace), "bad uri at {path}: {text:?}")
+                    assert!(!text.contains(char::is_whitespace), "bad uri at {path}: {text:?}");
                 }
                 "issued" => assert!(text.contains('T'), "{path} is no instant: {text:?}"),
                 _ => {}
@@ -83,12 +85,16 @@ fn lint_value(value: &Value, path: &str, urls: &HashSet<&str>) {
         }
         Value::Array(items) => {
             assert!(!items.is_empty(), "empty array at {path}");
-            items.iter().for_each(|item| lint_value(item, path, urls));
+            for item in items {
+                lint_value(item, path, urls);
+            }
         }
         Value::Object(members) => {
             assert!(!members.is_empty(), "empty object at {path}");
             lint_object(value, path);
-            members.iter().for_each(|(name, member)| lint_value(member, &format!("{path}.{name}"), urls));
+            for (name, member) in members {
+                lint_value(member, &format!("{path}.{name}"), urls);
+            }
         }
     }
 }

@@ -11,8 +11,10 @@ use crate::clinical::document::row::Row;
 use crate::clinical::document::words;
 use crate::clinical::document::words::Clock;
 use crate::clinical::document::words::NOT_KNOWN;
+use crate::clinical::model::Attachment;
 use crate::clinical::model::Finding;
 use crate::clinical::model::Interpretation;
+use crate::clinical::model::Moment;
 use crate::clinical::model::Panel;
 use crate::clinical::model::ReportStatus;
 use crate::clinical::model::Sensitive;
@@ -24,8 +26,10 @@ pub(crate) fn view(content: &Content<'_>, standing: &Standing, clock: &Clock) ->
         "clinic": content.clinic,
         "draft": matches!(standing, Standing::Draft),
         "approval": words::approval(standing, clock),
+        "approval_short": words::approval_short(standing, clock),
         "case": case(content),
-        "banners": banners(content, clock),
+        "banners": banners(content),
+        "replaces": replaces(content, clock),
         "identity": identity(content),
         "facts": facts(content, clock),
         "headline": headline(content),
@@ -62,7 +66,7 @@ pub(crate) fn identity(content: &Content<'_>) -> Json {
     let exposed = |field: &Option<Sensitive<String>>| field.as_ref().map(|it| it.expose().clone());
     let known = |text: Option<String>| text.unwrap_or_else(|| NOT_KNOWN.to_owned());
     let birth = exposed(&patient.birth_date);
-    let collected = content.report.collected_at().and_then(|at| at.date());
+    let collected = content.report.collected_at().and_then(Moment::date);
     let age = birth.as_deref().zip(collected).and_then(|(birth, on)| words::age(birth, on));
     json!({
         "name": patient.name.expose(),
@@ -75,35 +79,34 @@ pub(crate) fn identity(content: &Content<'_>) -> Json {
 }
 
 /// What must be read before any result.
-fn banners(content: &Content<'_>, clock: &Clock) -> Vec<String> {
+fn banners(content: &Content<'_>) -> Vec<String> {
     let status = content.report.status;
-    let mut banners = Vec::new();
-    match status {
-        ReportStatus::EnteredInError => banners.push(
-            "Withdrawn: the laboratory has withdrawn this report. The results below must not be used.".into(),
-        ),
-        ReportStatus::Cancelled => banners.push("Cancelled: the laboratory has cancelled this report.".into()),
+    let said = words::report_status(status);
+    let text = match status {
+        ReportStatus::EnteredInError => {
+            "Withdrawn: the laboratory has withdrawn this report. The results below must not be used."
+                .to_owned()
+        }
+        ReportStatus::Cancelled => "Cancelled: the laboratory has cancelled this report.".to_owned(),
         ReportStatus::Preliminary | ReportStatus::Partial | ReportStatus::Registered => {
-            banners.push(format!("{}. The laboratory has not finished this report.", words::report_status(status)));
+            format!("{said}. The laboratory has not finished this report.")
         }
         ReportStatus::Amended | ReportStatus::Corrected => {
             let changed = content.changes.len();
-            banners.push(format!(
-                "{}. Changed results, shown with what they were before: {changed}.",
-                words::report_status(status)
-            ));
+            format!("{said}. Changed results, shown with what they were before: {changed}.")
         }
-        ReportStatus::Unknown => banners.push("The laboratory did not say whether this report is final.".into()),
-        ReportStatus::Final => {}
-    }
-    if let Some(old) = &content.supersedes {
-        let filed = old.filed_at.as_deref().map_or_else(String::new, |at| format!(", filed on {}", clock.when(at)));
-        banners.push(format!(
-            "This is version {} of the case. It replaces version {}{filed}.",
-            content.case_version, old.case_version
-        ));
-    }
-    banners
+        ReportStatus::Unknown => "The laboratory did not say whether this report is final.".to_owned(),
+        ReportStatus::Final => return Vec::new(),
+    };
+    vec![text]
+}
+
+fn replaces(content: &Content<'_>, clock: &Clock) -> Option<String> {
+    let old = content.supersedes.as_ref()?;
+    let filed =
+        old.filed_at.as_deref().map_or_else(String::new, |at| format!(", filed on {}", clock.when(at)));
+    let (new, old) = (content.case_version, old.case_version);
+    Some(format!("This is version {new} of the case. It replaces version {old}{filed}."))
 }
 
 fn facts(content: &Content<'_>, clock: &Clock) -> Vec<(&'static str, String)> {
@@ -169,9 +172,8 @@ fn headline(content: &Content<'_>) -> String {
 /// What is said where no rule spoke.
 pub(crate) fn silence(content: &Content<'_>) -> &'static str {
     let report = content.report;
-    let all_within = || {
-        report.results().all(|it| row::standing_position(it, report) == Some(Position::Within))
-    };
+    let all_within =
+        || report.results().all(|it| row::standing_position(it, report) == Some(Position::Within));
     if content.interpretations.is_empty() {
         "No interpreter has spoken about these results."
     } else if report.results().next().is_some() && all_within() {
@@ -207,7 +209,7 @@ fn panel(panel: &Panel, content: &Content<'_>, clock: &Clock) -> Json {
 }
 
 fn attachments(content: &Content<'_>) -> Vec<String> {
-    let named = |it: &crate::clinical::model::Attachment| {
+    let named = |it: &Attachment| {
         let title = it.title.as_deref().unwrap_or("untitled document");
         let kind = it.media_type.as_deref().unwrap_or("type not known");
         let place = if it.base64.is_some() { "kept with the message" } else { "named but not sent" };

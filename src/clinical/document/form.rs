@@ -60,5 +60,5 @@ pub fn request_form(form: &RequestForm) -> Result<Vec<u8>, Error> {
         "tests": form.tests,
         "instructions": form.instructions,
     });
-    typeset::pdf(Template::Form, &view, words::utc(&form.ordered_at))
+    typeset::pdf(Template::Form, view, words::utc(&form.ordered_at))
 }

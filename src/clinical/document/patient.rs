@@ -18,6 +18,7 @@ use crate::clinical::document::words::NOT_KNOWN;
 use crate::clinical::model::Finding;
 use crate::clinical::model::Interpretation;
 use crate::clinical::model::LabResult;
+use crate::clinical::model::Moment;
 use crate::clinical::model::ReportStatus;
 use crate::clinical::model::ResultStatus;
 use crate::clinical::model::Urgency;
@@ -47,9 +48,11 @@ pub(crate) fn view(content: &Content<'_>, standing: &Standing, clock: &Clock) ->
         "clinic": content.clinic,
         "draft": matches!(standing, Standing::Draft),
         "approval": words::approval(standing, clock),
+        "approval_short": words::approval_short(standing, clock),
         "case": clinician::case(content),
         "identity": clinician::identity(content),
-        "banners": banners(content, clock),
+        "banners": banners(report.status),
+        "replaces": replaces(content, clock),
         "tested": tested(content, clock),
         "waiting": waiting,
         "messages": messages(&findings, content),
@@ -70,37 +73,35 @@ fn is_held_back(finding: &Finding, content: &Content<'_>) -> bool {
     is_urgent(finding) && !content.contact_confirmed
 }
 
-fn banners(content: &Content<'_>, clock: &Clock) -> Vec<String> {
-    let mut banners = Vec::new();
-    match content.report.status {
-        ReportStatus::EnteredInError => banners.push(
-            "The laboratory has withdrawn this report. Please do not use these results. Your clinic can tell you more.".to_owned(),
-        ),
-        ReportStatus::Cancelled => {
-            banners.push("The laboratory could not do these tests. Your clinic can tell you more.".to_owned());
+/// What must be read before any result.
+fn banners(status: ReportStatus) -> Vec<&'static str> {
+    let text = match status {
+        ReportStatus::EnteredInError => {
+            "The laboratory has withdrawn this report. Please do not use these results. Your clinic can tell you more."
         }
-        ReportStatus::Registered | ReportStatus::Partial | ReportStatus::Preliminary => banners
-            .push("The laboratory has not finished. Results may change, and more may follow.".to_owned()),
+        ReportStatus::Cancelled => "The laboratory could not do these tests. Your clinic can tell you more.",
+        ReportStatus::Registered | ReportStatus::Partial | ReportStatus::Preliminary => {
+            "The laboratory has not finished. Results may change, and more may follow."
+        }
         ReportStatus::Amended | ReportStatus::Corrected => {
-            banners.push("The laboratory has changed results that it sent before.".to_owned());
+            "The laboratory has changed results that it sent before."
         }
-        ReportStatus::Unknown => {
-            banners.push("The laboratory has not said whether these results are final.".to_owned());
-        }
-        ReportStatus::Final => {}
-    }
-    if let Some(old) = &content.supersedes {
-        let filed = old.filed_at.as_deref().map_or_else(String::new, |at| format!(" of {}", clock.date(at)));
-        banners.push(format!("This summary replaces the earlier one{filed}."));
-    }
-    banners
+        ReportStatus::Unknown => "The laboratory has not said whether these results are final.",
+        ReportStatus::Final => return Vec::new(),
+    };
+    vec![text]
+}
+
+fn replaces(content: &Content<'_>, clock: &Clock) -> Option<String> {
+    let old = content.supersedes.as_ref()?;
+    let filed = old.filed_at.as_deref().map_or_else(String::new, |at| format!(" of {}", clock.date(at)));
+    Some(format!("This summary replaces the earlier one{filed}."))
 }
 
 fn tested(content: &Content<'_>, clock: &Clock) -> Vec<(&'static str, String)> {
     let report = content.report;
-    let date = |moment: Option<&crate::clinical::model::Moment>| {
-        moment.map_or_else(|| NOT_KNOWN.to_owned(), |at| clock.date(&at.iso))
-    };
+    let date =
+        |moment: Option<&Moment>| moment.map_or_else(|| NOT_KNOWN.to_owned(), |at| clock.date(&at.iso));
     let tests: Vec<String> = report.panels.iter().map(|panel| panel.code.label().to_owned()).collect();
     vec![
         ("Tests", words::list(&tests)),
@@ -176,14 +177,15 @@ fn result(
     let (word, sentence) = standing(result, content, mild);
     // What was withdrawn may belong to another person: the patient reads that it was, not what it said.
     if row::is_void(content.report.status) || result.status == ResultStatus::EnteredInError {
-        row.value = "withdrawn".to_owned();
+        "withdrawn".clone_into(&mut row.value);
         row.unit = String::new();
         row.range = String::new();
         row.before = None;
         row.bar = None;
     }
     let plain = name(result, content);
-    row.bar_text = format!("{plain} {} {}, usual range {}: {}", row.value, row.unit, row.range, word.to_lowercase());
+    row.bar_text =
+        format!("{plain} {} {}, usual range {}: {}", row.value, row.unit, row.range, word.to_lowercase());
     json!({
         "row": row,
         "name": plain.clone(),
@@ -207,11 +209,15 @@ fn standing(result: &LabResult, content: &Content<'_>, mild: bool) -> (&'static 
             (ResultStatus::EnteredInError, _) | (_, ReportStatus::EnteredInError) => {
                 ("Withdrawn", "The laboratory has withdrawn this result. Please do not use it.")
             }
-            (ResultStatus::Cancelled, _) | (_, ReportStatus::Cancelled) => {
-                ("Not measured", "The laboratory could not do this test. Your clinic can tell you about a new sample.")
-            }
+            (ResultStatus::Cancelled, _) | (_, ReportStatus::Cancelled) => (
+                "Not measured",
+                "The laboratory could not do this test. Your clinic can tell you about a new sample.",
+            ),
             (ResultStatus::Registered, _) => ("Not ready yet", "The laboratory has not finished this test."),
-            _ => ("No comparison", "There is no range here to compare this with. Ask your clinician what it means."),
+            _ if result.range.is_none() => {
+                ("No range", "The laboratory sent no range for this. Ask your clinician what it means.")
+            }
+            _ => ("Not compared", "This was not compared with a range. Ask your clinician what it means."),
         },
     }
 }

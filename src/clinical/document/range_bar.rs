@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::clinical::model::Comparator;
 use crate::clinical::model::LabResult;
+use crate::clinical::model::Number;
 use crate::clinical::model::ReferenceRange;
 use crate::clinical::model::ResultStatus;
 use crate::clinical::model::Value;
@@ -123,7 +124,7 @@ fn comparable(result: &LabResult) -> Option<(Decimal, Option<Comparator>, &Refer
     Some((number.decimal()?, *comparator, range))
 }
 
-fn bound(number: Option<&crate::clinical::model::Number>) -> Option<Decimal> {
+fn bound(number: Option<&Number>) -> Option<Decimal> {
     number?.decimal()
 }
 

@@ -34,8 +34,8 @@ use typst_pdf::Timestamp;
 use crate::clinical::document::Error;
 use crate::clinical::document::letters;
 
-/// The most JSON that is typeset: a thousand results with long notes fit, a flood of text does not.
-pub(crate) const CONTENT_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// The most JSON that is typeset, a few seconds of work: a thousand results with notes fit, a flood of text does not.
+pub(crate) const CONTENT_BYTES_MAX: usize = 1024 * 1024;
 
 const THEME: &str = include_str!("theme.typ");
 
@@ -58,8 +58,7 @@ impl Template {
 }
 
 /// Typesets `content` with `template`. `moment` becomes the PDF's creation date.
-pub(crate) fn pdf(template: Template, content: &Json, moment: Option<Datetime>) -> Result<Vec<u8>, Error> {
-    let mut content = content.clone();
+pub(crate) fn pdf(template: Template, mut content: Json, moment: Option<Datetime>) -> Result<Vec<u8>, Error> {
     letters::make_safe(&mut content, &covered);
     let missing = content.to_string().contains(letters::MISSING);
     content["letters_missing"] = missing.into();
@@ -69,10 +68,12 @@ pub(crate) fn pdf(template: Template, content: &Json, moment: Option<Datetime>) 
     }
     let desk = Desk { template, data: Bytes::from_string(data) };
     let pages = typst::compile::<PagedDocument>(&desk).output.map_err(|errors| Error::typeset(&errors))?;
-    let strict = [PdfStandard::A_2a, PdfStandard::Ua_1];
+    // PDF/A asks for a date, which a draft of an undated message has not.
+    let strict: &[PdfStandard] =
+        if moment.is_some() { &[PdfStandard::A_2a, PdfStandard::Ua_1] } else { &[PdfStandard::Ua_1] };
     // A rare cluster of marks may lack a glyph although each character has one; the standards then refuse the
     // whole file. The same pages as a plain tagged PDF are better than none.
-    export(&pages, &strict, moment).or_else(|_| export(&pages, &[], moment))
+    export(&pages, strict, moment).or_else(|_| export(&pages, &[], moment))
 }
 
 fn export(

@@ -158,6 +158,12 @@ pub(crate) fn approval(standing: &Standing, clock: &Clock) -> Option<String> {
     Some(format!("Approved by {approver}{registration} on {}", clock.when(at)))
 }
 
+/// The same for the foot of a page.
+pub(crate) fn approval_short(standing: &Standing, clock: &Clock) -> Option<String> {
+    let Standing::Approved { approver, at, .. } = standing else { return None };
+    Some(format!("Approved by {approver}, {}", clock.when(at)))
+}
+
 /// `one, two and three`.
 pub(crate) fn list(items: &[String]) -> String {
     match items {

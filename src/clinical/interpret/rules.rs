@@ -34,6 +34,7 @@ pub use self::analyte::Analyte;
 pub use self::embedded::embedded;
 pub use self::phrase::Audience;
 pub use self::phrase::Forbidden;
+pub(in crate::clinical::interpret) use self::run::urgency_of;
 
 use self::analyte::Analytes;
 use self::evaluate::Trace;
@@ -87,7 +88,7 @@ impl Knowledge {
         };
         let analytes = Analytes::read(text(analyte::FILE, &mut problems), &mut problems);
         let ranges = Ranges::read(text(range::FILE, &mut problems), &analytes, &mut problems);
-        let is_analyte = |name: &str| analytes.by_key.contains_key(name);
+        let is_analyte = |name: &str| analytes.known.contains_key(name);
         let formulas = Source { file: formula::FILE, text: text(formula::FILE, &mut problems) };
         let formulas = formula::read(&formulas, &is_analyte, &mut problems);
         let forbidden = Source { file: phrase::FILE, text: text(phrase::FILE, &mut problems) };
@@ -125,7 +126,7 @@ impl Knowledge {
 
     /// The analyte of this key.
     pub fn analyte(&self, key: &str) -> Option<&Analyte> {
-        self.analytes.by_key.get(key)
+        self.analytes.known.get(key)
     }
 
     /// Runs every rule's own cases through the real engine. Empty when all come out as written.
@@ -136,7 +137,7 @@ impl Knowledge {
     /// How much is known: analytes, rules, cases.
     pub fn counts(&self) -> (usize, usize, usize) {
         let cases = self.rules.iter().map(|rule| rule.cases.len()).sum();
-        (self.analytes.by_key.len(), self.rules.len(), cases)
+        (self.analytes.known.len(), self.rules.len(), cases)
     }
 
     pub(super) fn forbidden(&self) -> &Forbidden {

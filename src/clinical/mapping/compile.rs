@@ -5,6 +5,9 @@
 
 mod rule;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -56,11 +59,14 @@ pub(super) fn compile(lab: &str, files: &BTreeMap<String, String>) -> Result<Map
     let text = files.get(&name).map_or("", String::as_str);
     let source = Source { file: &shown, text };
     let (document, errors) = DeTable::parse_recoverable(text);
-    let mut compiler = Compiler { lab, files, source, diagnostics: Vec::new(), rules: Vec::new(), tables: BTreeMap::new() };
+    let mut compiler =
+        Compiler { lab, files, source, diagnostics: Vec::new(), rules: Vec::new(), tables: BTreeMap::new() };
     for error in errors {
         let span = source.span(error.span().unwrap_or(0..0), "here");
         let message = format!("the file is not TOML: {}", error.message().lines().next().unwrap_or_default());
-        compiler.report(Diagnostic::error(NOT_TOML, message).spanning(span).help("correct the line at the caret"));
+        compiler.report(
+            Diagnostic::error(NOT_TOML, message).spanning(span).help("correct the line at the caret"),
+        );
     }
     if has_errors(&compiler.diagnostics) {
         return Err(compiler.diagnostics);
@@ -84,12 +90,19 @@ struct Compiler<'a> {
     tables: BTreeMap<String, Option<Arc<Table>>>,
 }
 
-impl<'a> Compiler<'a> {
+impl Compiler<'_> {
     fn report(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
     }
 
-    fn error(&mut self, code: Code, at: Range<usize>, message: impl Into<String>, label: &str, help: impl Into<String>) {
+    fn error(
+        &mut self,
+        code: Code,
+        at: Range<usize>,
+        message: impl Into<String>,
+        label: &str,
+        help: impl Into<String>,
+    ) {
         let span = self.source.span(at, label);
         self.report(Diagnostic::error(code, message).spanning(span).help(help));
     }
@@ -175,7 +188,9 @@ impl<'a> Compiler<'a> {
                 }
             }
             "for_each" => {
-                if let (Some(word), Some(segment)) = (self.string(node, name), language::repeated_for(section)) {
+                if let (Some(word), Some(segment)) =
+                    (self.string(node, name), language::repeated_for(section))
+                {
                     self.known_word(word, &[segment], node.span(), name);
                 }
             }
@@ -194,7 +209,13 @@ impl<'a> Compiler<'a> {
                 mapping.time_zone = TimeZone::get(word).ok();
                 if mapping.time_zone.is_none() {
                     let message = format!("`{word}` is no time zone of the IANA list");
-                    self.error(UNKNOWN_WORD, node.span(), message, "not known", "write `time_zone = \"Europe/London\"`");
+                    self.error(
+                        UNKNOWN_WORD,
+                        node.span(),
+                        message,
+                        "not known",
+                        "write `time_zone = \"Europe/London\"`",
+                    );
                 }
             }
         }
@@ -249,10 +270,16 @@ impl<'a> Compiler<'a> {
     /// What no mapping can do without, and rules that exclude each other.
     fn completeness(&mut self, document: &DeTable<'_>, mapping: &Mapping) {
         const NEEDED: [(Field, &str); 4] = [
-            (Field::FillerNumber, "filler_number = { first_of = [\"OBR-3.1\", \"ORC-3.1\"], required = true }"),
+            (
+                Field::FillerNumber,
+                "filler_number = { first_of = [\"OBR-3.1\", \"ORC-3.1\"], required = true }",
+            ),
             (Field::ResultCode, "code = { from = \"OBX-3\", table = \"codes.csv\", unmapped = \"hold\" }"),
             (Field::ResultValue, "value = { from = \"OBX-5\", type = \"OBX-2\" }"),
-            (Field::ResultStatus, "status = { from = \"OBX-11\", map = { F = \"final\" }, unmapped = \"hold\" }"),
+            (
+                Field::ResultStatus,
+                "status = { from = \"OBX-11\", map = { F = \"final\" }, unmapped = \"hold\" }",
+            ),
         ];
         let has = |field: Field| mapping.by_field.get(field as usize).is_some_and(Option::is_some);
         for (field, line) in NEEDED.into_iter().filter(|(field, _)| !has(*field)) {
@@ -296,7 +323,13 @@ impl<'a> Compiler<'a> {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("{place} may have: {}", known.join(", ")),
             };
-            self.error(UNKNOWN_KEY, key.span(), format!("{place} has no key `{name}`"), "not known here", help);
+            self.error(
+                UNKNOWN_KEY,
+                key.span(),
+                format!("{place} has no key `{name}`"),
+                "not known here",
+                help,
+            );
         }
     }
 
@@ -360,7 +393,13 @@ impl<'a> Compiler<'a> {
             Ok(path) => Some(path),
             Err(error) => {
                 let help = "write a path as HL7 does: `OBX-6`, `PID-5.1`, `PID-3[type=NH].1`";
-                self.error(NOT_A_PATH, at.clone(), format!("`{text}` is no HL7 v2 path: {error}"), "not a path", help);
+                self.error(
+                    NOT_A_PATH,
+                    at.clone(),
+                    format!("`{text}` is no HL7 v2 path: {error}"),
+                    "not a path",
+                    help,
+                );
                 None
             }
         }
@@ -368,7 +407,8 @@ impl<'a> Compiler<'a> {
 
     /// The table of this name: in the laboratory's own folder, or `<lab>/<file>` for another's.
     fn resolve(&mut self, name: &str, kind: TableKind, at: Range<usize>) -> Option<(String, Arc<Table>)> {
-        let key = if name.contains('/') { format!("labs/{name}") } else { format!("labs/{}/{name}", self.lab) };
+        let key =
+            if name.contains('/') { format!("labs/{name}") } else { format!("labs/{}/{name}", self.lab) };
         let shown = format!("mappings/{key}");
         if let Some(known) = self.tables.get(&key) {
             return known.clone().map(|table| (shown, table));
@@ -385,7 +425,11 @@ impl<'a> Compiler<'a> {
                 let source = Source { file: &shown, text };
                 for it in problems {
                     let span = source.line(it.line, it.column, it.length, "this row");
-                    let help = if it.help.is_empty() { "correct the row, or take it out".to_owned() } else { it.help };
+                    let help = if it.help.is_empty() {
+                        "correct the row, or take it out".to_owned()
+                    } else {
+                        it.help
+                    };
                     self.report(Diagnostic::error(UNSOUND_TABLE, it.message).spanning(span).help(help));
                 }
                 None

@@ -5,6 +5,7 @@
 //! Start at [`Mapping::read`]; `outline.rs` says which segment belongs to which, `assemble.rs` makes the reports.
 
 mod assemble;
+mod code;
 mod coded;
 mod composite;
 mod ledger;
@@ -23,7 +24,6 @@ pub use self::ledger::Outcome;
 pub use self::ledger::Use;
 use self::outline::Outline;
 use self::reader::Reader;
-use self::reader::code;
 use crate::clinical::mapping::deviation;
 use crate::clinical::mapping::plan::Mapping;
 use crate::clinical::model::Report;
@@ -89,6 +89,7 @@ impl Mapping {
     pub fn read(&self, message: &hl7v2::Message<'_>, deviations: &[hl7v2::Deviation]) -> Reading {
         let mut reader = Reader::new(self, message);
         reader.diagnostics = deviation::diagnostics(deviations);
+        reader.excuse(deviations, message.delimiters());
         if !is_result_message(message) {
             reader.error(
                 code::NOT_A_RESULT,
@@ -122,5 +123,7 @@ impl Mapping {
 /// MSH-9 says ORU^R01, in its parts or (before 2.3.1, and from some senders since) as the structure's name alone.
 fn is_result_message(message: &hl7v2::Message<'_>) -> bool {
     let [kind, trigger, structure] = message.message_type();
-    (kind == "ORU" && trigger == "R01") || kind == "ORU_R01" || (kind == "ORU" && trigger.is_empty() && structure == "ORU_R01")
+    (kind == "ORU" && trigger == "R01")
+        || kind == "ORU_R01"
+        || (kind == "ORU" && trigger.is_empty() && structure == "ORU_R01")
 }

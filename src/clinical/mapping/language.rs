@@ -47,16 +47,19 @@ impl Kind {
     /// The keys a rule of this kind may have, beside `from`, `first_of`, `fallback` and `required`.
     pub const fn keys(self) -> &'static [&'static str] {
         match self {
-            Self::Addresses | Self::Identifiers | Self::Names | Self::Telecoms => &["each_of"],
-            Self::Code => &["table", "unmapped"],
-            Self::Codes => &["each_of"],
-            Self::Flags | Self::Range | Self::Person | Self::SpecimenSource => &[],
+            Self::Addresses
+            | Self::Codes
+            | Self::Identifiers
+            | Self::Names
+            | Self::Person
+            | Self::Telecoms => &["each_of"],
+            Self::Code | Self::Unit => &["table", "unmapped"],
+            Self::Flags | Self::Range | Self::SpecimenSource => &[],
             Self::Moment => &["as", "unmapped"],
-            Self::NhsNumber => &["check"],
+            Self::NhsNumber => &["each_of", "check"],
             Self::Organisation | Self::Text | Self::Word => &["const"],
             Self::ReportStatus | Self::ResultStatus | Self::YesNo => &["map", "unmapped"],
             Self::Sex => &["table", "map", "unmapped"],
-            Self::Unit => &["table", "unmapped"],
             Self::Value => &["type", "retype", "unmapped"],
         }
     }

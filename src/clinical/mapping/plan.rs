@@ -48,6 +48,7 @@ pub(super) enum TypeSource {
 
 /// One rule of a mapping file.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one independent key of the rule")]
 pub struct Rule {
     /// `result.unit`, or `result.extra.device`.
     pub name: String,
@@ -115,6 +116,11 @@ impl Mapping {
 
     pub fn rule(&self, id: RuleId) -> Option<&Rule> {
         self.rules.get(usize::from(id.0))
+    }
+
+    /// Why a field with [`Outcome::Ignored`](crate::clinical::mapping::Outcome) of this index is not read.
+    pub fn why_ignored(&self, ignore: usize) -> Option<&str> {
+        self.ignores.get(ignore).map(|it| it.why.as_str())
     }
 
     pub(super) fn of(&self, field: Field) -> Option<(RuleId, &Rule)> {

@@ -30,6 +30,17 @@ pub enum Agreement {
 }
 
 impl Agreement {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Close => "close",
+            Self::Differs => "differs",
+            Self::Exact => "exact",
+            Self::Missing => "missing",
+            Self::Related => "related",
+            Self::Transposed => "transposed",
+        }
+    }
+
     pub const fn agrees(self) -> bool {
         matches!(self, Self::Close | Self::Exact)
     }
@@ -77,8 +88,7 @@ impl Compared {
 }
 
 /// Titles that stand in a name field now and then, and are no part of the name.
-const TITLES: [&str; 11] =
-    ["dame", "dr", "lady", "lord", "master", "miss", "mr", "mrs", "ms", "mx", "sir"];
+const TITLES: [&str; 11] = ["dame", "dr", "lady", "lord", "master", "miss", "mr", "mrs", "ms", "mx", "sir"];
 
 /// The letters of a name: lower case, accents folded, apostrophes, hyphens and titles gone, words joined.
 pub fn normalise(name: &str) -> String {
@@ -227,7 +237,9 @@ fn postcodes(sent: &Patient, candidate: &Candidate) -> Agreement {
     let letters = |text: &str| -> String {
         text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect()
     };
-    let Some(record) = candidate.postcode.as_ref().map(|it| letters(it.expose())) else { return Agreement::Missing };
+    let Some(record) = candidate.postcode.as_ref().map(|it| letters(it.expose())) else {
+        return Agreement::Missing;
+    };
     let mut sent = sent.addresses.iter().filter_map(|address| address.postcode.as_ref()).peekable();
     if sent.peek().is_none() || record.is_empty() {
         return Agreement::Missing;
@@ -238,7 +250,8 @@ fn postcodes(sent: &Patient, candidate: &Candidate) -> Agreement {
 /// Only a number whose check digit held is compared (the mapping checked it); the record's needs no check of its own,
 /// since it agrees only if it is the same ten digits.
 fn nhs_numbers(sent: &Patient, candidate: &Candidate, settings: &Settings) -> Agreement {
-    let digits = |text: &str| -> String { text.chars().filter(|c| !c.is_whitespace() && !is_hyphen(*c)).collect() };
+    let digits =
+        |text: &str| -> String { text.chars().filter(|c| !c.is_whitespace() && !is_hyphen(*c)).collect() };
     let Some(sent) = sent.nhs_number().map(|it| digits(it.expose())) else { return Agreement::Missing };
     if sent.starts_with('9') && !settings.dangerous_test_nhs_numbers {
         return Agreement::Missing;

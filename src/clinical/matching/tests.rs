@@ -56,13 +56,15 @@ impl Person {
 
     fn order(&self) -> Order {
         Order {
-            number: OrderNumber::from_random(u64::from(self.id).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes()),
+            number: OrderNumber::from_random(
+                u64::from(self.id).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes(),
+            ),
             clinic: "test".into(),
             patient: OrderPatient {
                 cliniko_id: self.id.to_string().parse().unwrap(),
                 family: self.family.clone().into(),
                 given: vec![self.given.clone().into()],
-                birth_date: Some(self.born),
+                birth_date: Some(self.born.into()),
                 sex: Some(self.sex),
                 postcode: None,
                 nhs_number: None,
@@ -98,7 +100,10 @@ impl Person {
                 }],
                 birth_date: moment(&born).map(Sensitive::new),
                 sex: Some(self.sex),
-                addresses: vec![Address { postcode: Some(self.postcode.clone().into()), ..Address::default() }],
+                addresses: vec![Address {
+                    postcode: Some(self.postcode.clone().into()),
+                    ..Address::default()
+                }],
                 ..Patient::default()
             },
             panels: vec![Panel {
@@ -127,13 +132,15 @@ impl Person {
     }
 }
 
-
 /// One case: the usual report of the usual patient under our order, then whatever the case changes.
 struct Case {
     report: Report,
     candidates: Candidates,
     settings: Settings,
 }
+
+/// What a case changes in the usual report.
+type Change = fn(&mut Case);
 
 impl Case {
     fn ordered() -> Self {
@@ -177,8 +184,12 @@ impl Case {
             Match::Automatic { rule, .. } => {
                 format!("automatic:{}", serde_json::to_value(rule).unwrap().as_str().unwrap())
             }
-            Match::Review { suggested: Some(_), diagnostics, .. } => format!("review:{}", codes(&diagnostics)),
-            Match::Review { suggested: None, diagnostics, .. } => format!("review(nobody):{}", codes(&diagnostics)),
+            Match::Review { suggested: Some(_), diagnostics, .. } => {
+                format!("review:{}", codes(&diagnostics))
+            }
+            Match::Review { suggested: None, diagnostics, .. } => {
+                format!("review(nobody):{}", codes(&diagnostics))
+            }
             Match::Quarantine { diagnostics, .. } => format!("quarantine:{}", codes(&diagnostics)),
             Match::None { diagnostics } => format!("none:{}", codes(&diagnostics)),
         };
@@ -201,7 +212,9 @@ fn moment(iso: &str) -> Moment {
 #[test]
 fn an_open_order_with_birth_date_and_surname_matches() {
     Case::ordered().check("automatic:order");
-    Case::ordered().with(|it| it.name().family = Some("Quilfeather".to_owned().into())).check("automatic:order");
+    Case::ordered()
+        .with(|it| it.name().family = Some("Quilfeather".to_owned().into()))
+        .check("automatic:order");
     Case::ordered().with(|it| it.report.patient.birth_date = None).check("review:P004");
     Case::ordered().with(|it| it.candidates.people.clear()).check("none:P001");
 }
@@ -222,9 +235,12 @@ fn an_order_alone_matches_only_where_names_are_withheld_by_agreement() {
 
 #[test]
 fn a_verified_nhs_number_with_birth_date_and_one_name_matches() {
-    let by_number = || Case::unordered().with(|it| it.report.patient.identifiers = odalys().report().patient.identifiers);
+    let by_number =
+        || Case::unordered().with(|it| it.report.patient.identifiers = odalys().report().patient.identifiers);
     by_number().check("automatic:nhs_number");
-    by_number().with(|it| it.name().family = Some("Quillfeather-Vane".to_owned().into())).check("automatic:nhs_number");
+    by_number()
+        .with(|it| it.name().family = Some("Quillfeather-Vane".to_owned().into()))
+        .check("automatic:nhs_number");
     by_number().with(|it| it.name().family = Some("Vane".to_owned().into())).check("review:P005");
     by_number()
         .with(|it| it.candidates.people[0].nhs_number.as_mut().unwrap().verified = false)
@@ -235,7 +251,10 @@ fn a_verified_nhs_number_with_birth_date_and_one_name_matches() {
         it.candidates.people[0].nhs_number.as_mut().unwrap().value = "999 000 0018".to_owned().into();
     };
     by_number().with(test_range).check("review:P004");
-    by_number().with(test_range).with(|it| it.settings.dangerous_test_nhs_numbers = true).check("automatic:nhs_number");
+    by_number()
+        .with(test_range)
+        .with(|it| it.settings.dangerous_test_nhs_numbers = true)
+        .check("automatic:nhs_number");
 }
 
 #[test]
@@ -257,8 +276,10 @@ fn demographics_suggest_and_match_only_where_the_clinic_opted_in() {
 
 #[test]
 fn every_conflict_quarantines() {
-    let conflicts: [(&str, fn(&mut Case)); 8] = [
-        ("birth date", |it| it.candidates.people[0].birth_date = Some("1984-03-18".parse::<Date>().unwrap().into())),
+    let conflicts: [(&str, Change); 8] = [
+        ("birth date", |it| {
+            it.candidates.people[0].birth_date = Some("1984-03-18".parse::<Date>().unwrap().into());
+        }),
         ("sex", |it| it.candidates.people[0].sex = Some(Sex::Male)),
         ("surname", |it| it.name().family = Some("Vane".to_owned().into())),
         ("nhs number", |it| {
@@ -269,7 +290,8 @@ fn every_conflict_quarantines() {
         ("resulted", |it| it.order().state = OrderState::Resulted),
         ("earlier", |it| {
             let sent = it.report.patient.clone();
-            it.candidates.earlier = Some(Earlier { cliniko_id: "77".parse().unwrap(), order_number: None, sent });
+            it.candidates.earlier =
+                Some(Earlier { cliniko_id: "77".parse().unwrap(), order_number: None, sent });
         }),
         ("two ids, two people", |it| {
             it.report.patient.identifiers = odalys().report().patient.identifiers;
@@ -287,7 +309,7 @@ fn every_conflict_quarantines() {
 
 #[test]
 fn what_always_asks_for_a_person() {
-    let reasons: [(&str, fn(&mut Case)); 13] = [
+    let reasons: [(&str, Change); 13] = [
         ("twins", |it| {
             let twin = Person { id: 2, given: "Peregrine".into(), nhs: None, ..odalys() };
             it.candidates.people.push(twin.candidate(Source::Search));
@@ -306,7 +328,8 @@ fn what_always_asks_for_a_person() {
         ("before the order", |it| it.report.panels[0].collected_at = Some(moment("2026-10-31"))),
         ("after receipt", |it| it.report.panels[0].collected_at = Some(moment("2026-11-03"))),
         ("second report", |it| {
-            it.order().reports = vec![ReportReference { lab: "northlab".into(), filler_number: "26-0".into() }];
+            it.order().reports =
+                vec![ReportReference { lab: "northlab".into(), filler_number: "26-0".into() }];
         }),
         ("age", |it| it.settings.age_years = Some((50, 120))),
     ];
@@ -343,7 +366,8 @@ fn a_later_version_keeps_the_match_of_the_same_identity_only() {
     Case::ordered()
         .with(|it| {
             it.order().state = OrderState::Resulted;
-            it.order().reports = vec![ReportReference { lab: "northlab".into(), filler_number: "26-1".into() }];
+            it.order().reports =
+                vec![ReportReference { lab: "northlab".into(), filler_number: "26-1".into() }];
         })
         .check("automatic:order");
 }
@@ -354,13 +378,20 @@ fn two_who_fit_are_nobody_and_no_one_is_unmatched() {
         .with(|it| it.candidates.people.push(Person { id: 2, ..odalys() }.candidate(Source::Search)))
         .check("quarantine:P002");
     Case::unordered()
-        .with(|it| it.candidates.people = vec![Person { family: "Vane".into(), ..odalys() }.candidate(Source::Search)])
+        .with(|it| {
+            it.candidates.people =
+                vec![Person { family: "Vane".into(), ..odalys() }.candidate(Source::Search)];
+        })
         .check("none:P001");
 }
 
 #[test]
 fn no_decision_quotes_the_patient() {
-    for case in [Case::ordered(), Case::unordered(), Case::ordered().with(|it| it.candidates.people[0].sex = Some(Sex::Male))] {
+    for case in [
+        Case::ordered(),
+        Case::unordered(),
+        Case::ordered().with(|it| it.candidates.people[0].sex = Some(Sex::Male)),
+    ] {
         let told = format!("{}{:?}", serde_json::to_string(&case.decide()).unwrap(), case.candidates);
         for secret in ["Quill", "Odalys", "1984", "ZZ1", "4123"] {
             assert!(!told.contains(secret), "{secret}: {told}");

@@ -102,7 +102,10 @@ fn collected_after_receipt(report: &Report) -> bool {
     panels.chain(specimens).any(|pair| match pair {
         (Some(collected), Some(received)) => match (collected.instant(), received.instant()) {
             (Some(collected), Some(received)) => collected > received,
-            _ => collected.date().zip(received.date()).is_some_and(|(collected, received)| collected > received),
+            _ => collected
+                .date()
+                .zip(received.date())
+                .is_some_and(|(collected, received)| collected > received),
         },
         _ => false,
     })

@@ -130,8 +130,7 @@ fn check_header(text: &str, header: &[String], kind: TableKind) -> Vec<Problem> 
         return Vec::new();
     }
     let line = text.lines().position(|line| !line.starts_with('#')).map_or(1, |at| at as u64 + 1);
-    let mut problem =
-        Problem::of_line(text, line, &format!("the header is not `{}`", expected.join(",")));
+    let mut problem = Problem::of_line(text, line, &format!("the header is not `{}`", expected.join(",")));
     problem.help = format!("write `{}` as the first line that is no comment", expected.join(","));
     vec![problem]
 }
@@ -170,7 +169,8 @@ mod tests {
 
     #[test]
     fn a_unit_is_found_under_each_of_its_spellings() {
-        let table = Table::parse("# ours\nsent,ucum\numol/L,umol/L\nx10^9/L,10*9/L\n", TableKind::Units).unwrap();
+        let table =
+            Table::parse("# ours\nsent,ucum\numol/L,umol/L\nx10^9/L,10*9/L\n", TableKind::Units).unwrap();
         assert_eq!(table.find("μmol / L").unwrap().target, "umol/L");
         assert_eq!(table.find("×10⁹/L").unwrap().target, "10*9/L");
         assert_eq!(table.find("x10^9/L").unwrap().line, 4);

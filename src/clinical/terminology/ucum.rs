@@ -10,14 +10,39 @@ const LENGTH_MAX: usize = 64;
 
 /// Atoms that take a prefix (UCUM, table 2 and the metric ones of tables 3 to 30).
 const METRIC: [&str; 26] = [
-    "m", "s", "g", "K", "mol", "L", "l", "Pa", "J", "W", "V", "A", "Hz", "N", "C", "Cel", "U", "[IU]", "[iU]", "kat",
-    "eq", "osm", "bar", "Bq", "Gy", "m[Hg]",
+    "m", "s", "g", "K", "mol", "L", "l", "Pa", "J", "W", "V", "A", "Hz", "N", "C", "Cel", "U", "[IU]",
+    "[iU]", "kat", "eq", "osm", "bar", "Bq", "Gy", "m[Hg]",
 ];
 /// Atoms that take none.
 const PLAIN: [&str; 28] = [
-    "%", "[ppth]", "[ppm]", "[ppb]", "[pptr]", "min", "h", "d", "wk", "mo", "a", "[pH]", "[drp]", "[lb_av]", "[oz_av]",
-    "[in_i]", "[ft_i]", "[degF]", "[CFU]", "[cfu]", "[GPL'U]", "[MPL'U]", "[APL'U]", "[arb'U]", "[USP'U]", "[HPF]",
-    "[LPF]", "[Ehrlich'U]",
+    "%",
+    "[ppth]",
+    "[ppm]",
+    "[ppb]",
+    "[pptr]",
+    "min",
+    "h",
+    "d",
+    "wk",
+    "mo",
+    "a",
+    "[pH]",
+    "[drp]",
+    "[lb_av]",
+    "[oz_av]",
+    "[in_i]",
+    "[ft_i]",
+    "[degF]",
+    "[CFU]",
+    "[cfu]",
+    "[GPL'U]",
+    "[MPL'U]",
+    "[APL'U]",
+    "[arb'U]",
+    "[USP'U]",
+    "[HPF]",
+    "[LPF]",
+    "[Ehrlich'U]",
 ];
 const PREFIXES: [&str; 14] = ["da", "Y", "T", "G", "M", "k", "h", "d", "c", "m", "u", "n", "p", "f"];
 
@@ -116,10 +141,44 @@ mod tests {
     #[test]
     fn units_of_a_laboratory_are_valid() {
         for unit in [
-            "mmol/L", "umol/L", "10*9/L", "10*12/L", "10^9/L", "g/L", "U/L", "m[IU]/L", "k[IU]/L", "[IU]/L", "fL", "pg",
-            "%", "mm/h", "mL/min/{1.73_m2}", "mmol/mol", "L/L", "ug/L{FEU}", "{ratio}", "{INR}", "mosm/kg", "mg/mmol",
-            "ng/L", "s", "/min", "mm[Hg]", "10*3/uL", "kg/m2", "a", "wk", "Cel", "/[HPF]", "mL/min/(173.m2)", "pmol/L",
-            "ug/g", "1", "m[IU]/mL", "meq/L",
+            "mmol/L",
+            "umol/L",
+            "10*9/L",
+            "10*12/L",
+            "10^9/L",
+            "g/L",
+            "U/L",
+            "m[IU]/L",
+            "k[IU]/L",
+            "[IU]/L",
+            "fL",
+            "pg",
+            "%",
+            "mm/h",
+            "mL/min/{1.73_m2}",
+            "mmol/mol",
+            "L/L",
+            "ug/L{FEU}",
+            "{ratio}",
+            "{INR}",
+            "mosm/kg",
+            "mg/mmol",
+            "ng/L",
+            "s",
+            "/min",
+            "mm[Hg]",
+            "10*3/uL",
+            "kg/m2",
+            "a",
+            "wk",
+            "Cel",
+            "/[HPF]",
+            "mL/min/(173.m2)",
+            "pmol/L",
+            "ug/g",
+            "1",
+            "m[IU]/mL",
+            "meq/L",
         ] {
             assert!(is_valid(unit), "{unit}");
         }
@@ -128,8 +187,25 @@ mod tests {
     #[test]
     fn likenesses_are_not() {
         for unit in [
-            "", "mg%", "x10^9/L", "mmol/l/", "MMOLL", "mL/min/1.73m2", "IU/L", "cells", "mg/dL ", "g//L", "(g/L", "{",
-            "{}", "µmol/L", "mm(hg)", "ratio", "10*/L", ".g", "g.",
+            "",
+            "mg%",
+            "x10^9/L",
+            "mmol/l/",
+            "MMOLL",
+            "mL/min/1.73m2",
+            "IU/L",
+            "cells",
+            "mg/dL ",
+            "g//L",
+            "(g/L",
+            "{",
+            "{}",
+            "µmol/L",
+            "mm(hg)",
+            "ratio",
+            "10*/L",
+            ".g",
+            "g.",
         ] {
             assert!(!is_valid(unit), "{unit}");
         }

@@ -113,7 +113,9 @@ mod tests {
 
     #[test]
     fn other_spellings_of_the_same_text_read_the_same() {
-        for html in ["<div>TSH &#60;0.01</div>", "<P class=\"x\">TSH&nbsp;&lt;0.01<br/></P>", "TSH\u{a0}&#x3C;0.01"] {
+        for html in
+            ["<div>TSH &#60;0.01</div>", "<P class=\"x\">TSH&nbsp;&lt;0.01<br/></P>", "TSH\u{a0}&#x3C;0.01"]
+        {
             assert_eq!(to_text(html), "TSH <0.01", "{html}");
         }
     }

@@ -76,7 +76,9 @@ mod tests {
         let id: Id = serde_json::from_str("\"1203948571203948577\"").unwrap();
         assert_eq!(serde_json::to_string(&id).unwrap(), "\"1203948571203948577\"");
         assert_eq!(serde_json::from_str::<Id>("42").unwrap().as_str(), "42");
-        for text in ["", "0", "007", "-1", "1.5", "12a", "9223372036854775808", "12039485712039485760", "../1"] {
+        for text in
+            ["", "0", "007", "-1", "1.5", "12a", "9223372036854775808", "12039485712039485760", "../1"]
+        {
             assert!(text.parse::<Id>().is_err(), "{text}");
         }
     }

@@ -284,7 +284,9 @@ fn date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Date>, D::E
     Ok(blank(deserializer)?.and_then(|text| text.parse().ok()))
 }
 
-fn null_is_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+fn null_is_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
@@ -296,7 +298,7 @@ mod tests {
     use super::Patient;
     use super::fields_refused;
 
-    fn patient(extra: serde_json::Value) -> Patient {
+    fn patient(extra: &serde_json::Value) -> Patient {
         let mut record = json!({"id": "1203948571203948576", "first_name": "Odalys", "last_name": "Quillfeather",
             "date_of_birth": "1984-02-29", "notes": "free text", "city": "", "state": null});
         let fields = record.as_object_mut().unwrap();
@@ -306,7 +308,7 @@ mod tests {
 
     #[test]
     fn blank_null_and_missing_are_one_and_unknown_keys_pass() {
-        let it = patient(json!({"never_seen_before": {"a": [1]}}));
+        let it = patient(&json!({"never_seen_before": {"a": [1]}}));
         assert_eq!((it.city, it.state, it.post_code), (None, None, None));
         assert_eq!(it.date_of_birth.unwrap().to_string(), "1984-02-29");
     }
@@ -317,18 +319,21 @@ mod tests {
             json!({"custom_fields": {"sections": [{"fields": null}, {"fields":
                 [{"token": "nhs", "type": "text", "value": "9990000018", "archived": archived}]}]}})
         };
-        assert_eq!(patient(fields(false)).custom_field("nhs"), Some("9990000018"));
-        assert_eq!(patient(fields(true)).custom_field("nhs"), None);
-        assert_eq!(patient(json!({"custom_fields": null})).custom_field("nhs"), None);
+        assert_eq!(patient(&fields(false)).custom_field("nhs"), Some("9990000018"));
+        assert_eq!(patient(&fields(true)).custom_field("nhs"), None);
+        assert_eq!(patient(&json!({"custom_fields": null})).custom_field("nhs"), None);
     }
 
     #[test]
     fn merged_archived_and_deleted_records_are_not_written_to() {
-        assert!(patient(json!({"archived_at": "", "merged_at": null})).writable());
+        assert!(patient(&json!({"archived_at": "", "merged_at": null})).writable());
         for field in ["archived_at", "deleted_at", "merged_at"] {
-            assert!(!patient(json!({field: "2026-11-22T09:30:00Z"})).writable(), "{field}");
+            assert!(!patient(&json!({field: "2026-11-22T09:30:00Z"})).writable(), "{field}");
         }
-        assert!(!patient(json!({"merged_with_patient": {"links": {"self": "https://x/v1/patients/7"}}})).writable());
+        assert!(
+            !patient(&json!({"merged_with_patient": {"links": {"self": "https://x/v1/patients/7"}}}))
+                .writable()
+        );
     }
 
     #[test]
@@ -343,7 +348,8 @@ mod tests {
 
     #[test]
     fn a_refusal_is_known_by_its_field_names() {
-        let body = "{\"message\":\"Validation Failed\",\"errors\":{\"title\":\"can’t be blank\",\"content\":null}}";
+        let body =
+            "{\"message\":\"Validation Failed\",\"errors\":{\"title\":\"can’t be blank\",\"content\":null}}";
         assert_eq!(fields_refused(body.as_bytes()), ["title", "content"]);
         assert!(fields_refused(b"{\"message\":\"must be an object\"}").is_empty());
         assert!(fields_refused(b"<html>").is_empty());

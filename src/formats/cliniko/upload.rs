@@ -44,9 +44,8 @@ impl PresignedPost {
         }
         let mut body = Vec::with_capacity(file.len() + FORM_BYTES_MAX);
         for (name, value) in pairs {
-            let part = format!(
-                "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
-            );
+            let part =
+                format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
             body.extend_from_slice(part.as_bytes());
         }
         let head = format!(
@@ -116,8 +115,10 @@ mod tests {
     use super::element;
 
     fn form() -> PresignedPost {
-        serde_json::from_str(r#"{"url":"https://store.example/","fields":{"key":"1/${filename}","acl":"private"}}"#)
-            .unwrap()
+        serde_json::from_str(
+            r#"{"url":"https://store.example/","fields":{"key":"1/${filename}","acl":"private"}}"#,
+        )
+        .unwrap()
     }
 
     #[test]

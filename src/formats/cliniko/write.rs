@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::formats::cliniko::html;
+
 /// Descriptions, titles and names hold at most 255 characters.
 pub const TEXT_CHARS_MAX: usize = 255;
 /// The API documents no limit for an answer; ours is the one it documents for a section's description.
@@ -78,6 +80,25 @@ impl NewNote {
             }
         }
         found
+    }
+}
+
+impl NewNote {
+    /// Whether a note read from Cliniko still says what was sent: every question, in order, with the same text once
+    /// tags and character references are read. A sanitiser that took a comparator for a tag shows here.
+    pub fn reads_back(&self, found: &serde_json::Value) -> bool {
+        let sent = self.content.sections.iter().flat_map(|section| &section.questions);
+        let sent = sent.map(|it| (it.name.as_str(), html::to_text(&it.answer)));
+        let list =
+            |value: &serde_json::Value, name: &str| value.get(name).and_then(|it| it.as_array()).cloned();
+        let Some(sections) = list(found, "sections") else { return false };
+        let questions: Vec<_> =
+            sections.iter().flat_map(|it| list(it, "questions").unwrap_or_default()).collect();
+        let text = |question: &serde_json::Value, name: &str| -> Option<String> {
+            question.get(name)?.as_str().map(str::to_owned)
+        };
+        let found = questions.iter().map(|it| Some((text(it, "name")?, html::to_text(&text(it, "answer")?))));
+        sent.map(|(name, answer)| Some((name.to_owned(), answer))).eq(found)
     }
 }
 
@@ -195,9 +216,28 @@ mod tests {
     }
 
     #[test]
-    fn a_note_is_written_as_the_api_documents_it() {
+    fn a_note_that_lost_a_comparator_does_not_read_back() {
         let question =
-            Question { name: "Summary".to_owned(), kind: QuestionKind::Paragraph, answer: "<p>a</p>".to_owned() };
+            |answer: &str| serde_json::json!({"name": "Summary", "type": "paragraph", "answer": answer});
+        let content =
+            |answer: &str| serde_json::json!({"sections": [{"name": "S", "questions": [question(answer)]}]});
+        let note: NewNote = serde_json::from_value(serde_json::json!({"patient_id": "7", "title": "T",
+            "draft": false, "content": content("<p>TSH &lt;0.01 mIU/L</p>")}))
+        .unwrap();
+        assert!(note.reads_back(&content("<div>TSH &#60;0.01 mIU/L</div>")));
+        for other in ["<p>TSH  mIU/L</p>", "<p>TSH &lt;0.1 mIU/L</p>", ""] {
+            assert!(!note.reads_back(&content(other)), "{other}");
+        }
+        assert!(!note.reads_back(&serde_json::Value::Null));
+    }
+
+    #[test]
+    fn a_note_is_written_as_the_api_documents_it() {
+        let question = Question {
+            name: "Summary".to_owned(),
+            kind: QuestionKind::Paragraph,
+            answer: "<p>a</p>".to_owned(),
+        };
         let note = NewNote {
             patient_id: "7".to_owned(),
             treatment_note_template_id: None,

@@ -229,9 +229,8 @@ mod tests {
 
     #[test]
     fn only_a_json_number_is_a_decimal() {
-        for text in ["", "+5", ".5", "5.", "007", "null", "true", "\"5\"", "[5]", " 5", "5 ", "NaN"] {
-            assert!(Decimal::new(text).is_none_or(|decimal| decimal.as_str() == text.trim()), "{text}");
-            assert!(text.trim() == "5" || Decimal::new(text).is_none(), "{text}");
+        for text in ["", "+5", ".5", "5.", "007", "null", "true", "\"5\"", "[5]", " 5", "NaN"] {
+            assert!(Decimal::new(text).is_none(), "{text}");
         }
     }
 }

@@ -143,12 +143,14 @@ impl Outcome {
 fn read(pipeline: &Pipeline, feed: &Feed, message: &Message) -> Outcome {
     let Some(mapping) = pipeline.catalog.lab(&feed.mapping) else { return Outcome::held(vec![mapping_gone()]) };
     let decoded = hl7v2::decode(&message.raw);
-    let Reading { reports, mut diagnostics, status, .. } = mapping.read(&decoded, &feed.lab);
+    let Reading { reports, mut diagnostics, status, .. } = mapping.read_decoded(&decoded);
     if let Some(blank) = blank_processing_id(&decoded) {
         diagnostics.push(blank);
     }
     let mut placed = Vec::with_capacity(reports.len());
-    for report in reports {
+    for mut report in reports {
+        // Several laboratories may share a mapping; filler numbers are unique to each.
+        report.lab.clone_from(&feed.lab);
         match clinic_of(pipeline, feed, &report) {
             Ok(clinic) => placed.push((clinic, report)),
             Err(problem) => diagnostics.push(problem),

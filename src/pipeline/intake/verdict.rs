@@ -107,16 +107,15 @@ impl Verdict {
 
     /// The same, for our own people.
     pub(super) fn diagnostics(&self) -> Vec<Diagnostic> {
-        self.reason
-            .iter()
-            .map(|reason| {
-                let position = reason.location.map(|it| it.to_string()).unwrap_or_default();
-                Diagnostic::error(reason.code.clone(), reason.text.clone())
-                    .at(position)
-                    .fact("rejected: the bytes are kept in quarantine, nothing else was made of them")
-                    .help(reason.help)
-            })
-            .collect()
+        let kept = "rejected: the bytes are kept in quarantine, nothing else was made of them";
+        self.reason.iter().map(|reason| reason.diagnostic().fact(kept)).collect()
+    }
+}
+
+impl Reason {
+    fn diagnostic(&self) -> Diagnostic {
+        let position = self.location.map(|it| it.to_string()).unwrap_or_default();
+        Diagnostic::error(self.code.clone(), self.text.clone()).at(position).help(self.help)
     }
 }
 
@@ -127,19 +126,7 @@ const fn header_field(number: u32) -> Option<Location> {
 
 /// Decides about a message that has arrived.
 pub(super) fn decide(decoded: &hl7v2::Decoded<'_>, feeds: &Feeds) -> Verdict {
-    let Some(message) = &decoded.message else {
-        return Verdict::refuse(
-            Outcome::Reject,
-            None,
-            Reason {
-                condition: Condition0357::SegmentSequence,
-                code: Code::new("H101"),
-                location: None,
-                text: "no readable MSH segment begins the message".to_owned(),
-                help: "begin each MLLP frame with MSH and its encoding characters",
-            },
-        );
-    };
+    let Some(message) = &decoded.message else { return Verdict::refuse(Outcome::Reject, None, no_header()) };
     let header = message.header();
     let [application, facility] = [3, 4].map(|number| header.field(number).component(1).text());
     let Some(feed) = feeds.for_sender(&format!("{application}|{facility}")) else {
@@ -156,31 +143,50 @@ pub(super) fn decide(decoded: &hl7v2::Decoded<'_>, feeds: &Feeds) -> Verdict {
         );
     };
     if acknowledgement::is_acknowledgement(message) {
-        return silent(Arc::clone(feed));
+        return Verdict::refuse(Outcome::Accept, Some(Arc::clone(feed)), silent());
     }
-    match refusal(message, feed).or_else(|| unreadable(message, &decoded.deviations)) {
+    let refusal = foreign(message).or_else(|| wrong_processing(message, feed)).map(|it| (Outcome::Reject, it));
+    match refusal.or_else(|| Some((Outcome::Error, unreadable(message, &decoded.deviations)?))) {
         Some((outcome, reason)) => Verdict::refuse(outcome, Some(Arc::clone(feed)), reason),
         None => Verdict::accept(Arc::clone(feed)),
     }
 }
 
+/// Why every feed would reject a message, whoever sent it; `None` if it is readable as a result message.
+pub fn rejection(decoded: &hl7v2::Decoded<'_>) -> Option<Diagnostic> {
+    let reason = match &decoded.message {
+        None => Some(no_header()),
+        Some(message) if acknowledgement::is_acknowledgement(message) => Some(silent()),
+        Some(message) => foreign(message).or_else(|| unreadable(message, &decoded.deviations)),
+    };
+    reason.map(|reason| reason.diagnostic())
+}
+
+fn no_header() -> Reason {
+    Reason {
+        condition: Condition0357::SegmentSequence,
+        code: Code::new("H101"),
+        location: None,
+        text: "no readable MSH segment begins the message".to_owned(),
+        help: "begin each MLLP frame with MSH and its encoding characters",
+    }
+}
+
 /// An acknowledgement is kept and never answered.
-fn silent(feed: Arc<Feed>) -> Verdict {
-    let reason = Reason {
+fn silent() -> Reason {
+    Reason {
         condition: Condition0357::UnsupportedMessageType,
         code: Code::new("H107"),
         location: header_field(9),
         text: "the message is itself an acknowledgement".to_owned(),
         help: "nothing needs to be done unless the laboratory should not send these",
-    };
-    Verdict::refuse(Outcome::Accept, Some(feed), reason)
+    }
 }
 
-/// Not for us.
-fn refusal(message: &hl7v2::Message<'_>, feed: &Feed) -> Option<(Outcome, Reason)> {
+/// Not for us, whatever the feed.
+fn foreign(message: &hl7v2::Message<'_>) -> Option<Reason> {
     let [kind, event, _] = message.message_type();
     let version = message.version();
-    let processing = message.header().field(11).component(1).text();
     let (condition, code, field, text, help) = if kind != "ORU" {
         (
             Condition0357::UnsupportedMessageType,
@@ -199,24 +205,30 @@ fn refusal(message: &hl7v2::Message<'_>, feed: &Feed) -> Option<(Outcome, Reason
             "only HL7 version 2 is taken here, and MSH-12 does not say so",
             "send MSH-12 as 2.x, for example 2.5.1",
         )
-    } else if !processing.is_empty() && !feed.processing_ids.iter().any(|it| *it == processing) {
-        (
-            Condition0357::UnsupportedProcessingId,
-            "H105",
-            11,
-            "this feed does not take this processing id",
-            "send P for production, or add the id to the feed's `processing_ids`",
-        )
     } else {
         return None;
     };
-    let reason =
-        Reason { condition, code: Code::new(code), location: header_field(field), text: text.to_owned(), help };
-    Some((Outcome::Reject, reason))
+    let location = header_field(field);
+    Some(Reason { condition, code: Code::new(code), location, text: text.to_owned(), help })
+}
+
+/// Not for this feed. A blank processing id is no refusal: it holds when the message is read.
+fn wrong_processing(message: &hl7v2::Message<'_>, feed: &Feed) -> Option<Reason> {
+    let processing = message.header().field(11).component(1).text();
+    if processing.is_empty() || feed.processing_ids.iter().any(|it| *it == processing) {
+        return None;
+    }
+    Some(Reason {
+        condition: Condition0357::UnsupportedProcessingId,
+        code: Code::new("H105"),
+        location: header_field(11),
+        text: "this feed does not take this processing id".to_owned(),
+        help: "send P for production, or add the id to the feed's `processing_ids`",
+    })
 }
 
 /// Ours, but not a result message by its structure.
-fn unreadable(message: &hl7v2::Message<'_>, deviations: &[hl7v2::Deviation]) -> Option<(Outcome, Reason)> {
+fn unreadable(message: &hl7v2::Message<'_>, deviations: &[hl7v2::Deviation]) -> Option<Reason> {
     let second = deviations.iter().find(|it| it.kind == Kind::SecondHeader);
     let (location, text, help) = if let Some(second) = second {
         (
@@ -233,12 +245,11 @@ fn unreadable(message: &hl7v2::Message<'_>, deviations: &[hl7v2::Deviation]) -> 
     } else {
         return None;
     };
-    let reason = Reason {
+    Some(Reason {
         condition: Condition0357::SegmentSequence,
         code: Code::new("H106"),
         location,
         text: text.to_owned(),
         help,
-    };
-    Some((Outcome::Error, reason))
+    })
 }

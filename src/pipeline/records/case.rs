@@ -11,8 +11,10 @@ use crate::clinical::model::Urgency;
 use crate::clinical::workflow::State;
 use crate::clock::Id;
 use crate::diagnostic::Diagnostic;
+use crate::formats::cliniko;
 use crate::pipeline::records::CaseId;
 use crate::pipeline::records::UserId;
+use crate::pipeline::records::clinic::Clinic;
 use crate::pipeline::records::decode;
 use crate::pipeline::records::encode;
 use crate::pipeline::records::report::ReportKey;
@@ -65,6 +67,33 @@ pub struct MatchedPatient {
     pub evidence: Vec<String>,
     /// None: the decision table decided.
     pub matched_by: Option<Signed>,
+}
+
+impl MatchedPatient {
+    /// The fields of a Cliniko patient that a case keeps: who it was when it was decided.
+    pub fn of(clinic: &Clinic, patient: &cliniko::read::Patient) -> Self {
+        let name = [patient.title.as_deref(), patient.first_name.as_deref(), patient.last_name.as_deref()];
+        let name: Vec<&str> = name.into_iter().flatten().collect();
+        let born = patient.date_of_birth.map(|date| date.to_string()).unwrap_or_default();
+        let nhs_number = clinic.nhs_number_field.as_deref().and_then(|token| patient.custom_field(token));
+        Self {
+            cliniko_id: patient.id.to_string(),
+            name: name.join(" ").into(),
+            birth_date: Sensitive::new(Moment { sent: born.clone(), iso: born }),
+            sex: patient.sex.clone(),
+            nhs_number: nhs_number.map(|it| Sensitive::new(it.to_owned())),
+            evidence: Vec::new(),
+            matched_by: None,
+        }
+    }
+
+    /// Whether both are the same identity, however each was found.
+    pub fn is_same_person(&self, other: &Self) -> bool {
+        self.cliniko_id == other.cliniko_id
+            && self.name == other.name
+            && self.birth_date == other.birth_date
+            && self.nhs_number == other.nhs_number
+    }
 }
 
 /// A person and a time.

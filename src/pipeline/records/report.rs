@@ -5,11 +5,13 @@ use std::fmt;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::clinical::model::MessageOrigin;
 use crate::clinical::model::Report;
 use crate::clock::Id;
 use crate::pipeline::records::MessageId;
 use crate::pipeline::records::decode;
 use crate::pipeline::records::encode;
+use crate::pipeline::sha256_hex;
 use crate::security::blind_index::Field;
 use crate::security::keys::Scope;
 use crate::store;
@@ -30,7 +32,7 @@ impl ReportKey {
         [self.message.key().as_slice(), &self.index.to_be_bytes()].concat()
     }
 
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (message, index) = bytes.split_at_checked(Id::BYTES)?;
         Some(Self { message: MessageId::try_from(message).ok()?, index: u16::from_be_bytes(index.try_into().ok()?) })
     }
@@ -45,6 +47,17 @@ impl fmt::Display for ReportKey {
 /// The lineage a report belongs to, within its clinic: versions of one report share it.
 pub fn lineage(report: &Report) -> String {
     format!("{}|{}", report.lab, report.filler_number)
+}
+
+/// SHA-256 of what a report says, whichever message and mapping said it: a message read again has the same.
+pub fn content_sha256(report: &Report) -> String {
+    let origin = MessageOrigin {
+        control_id: String::new(),
+        sender: String::new(),
+        sent_at: None,
+        mapping_digest: String::new(),
+    };
+    sha256_hex(&encode(&Report { origin, ..report.clone() }))
 }
 
 /// Adds a report and its look-ups to a change.

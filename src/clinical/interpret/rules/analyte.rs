@@ -17,8 +17,19 @@ use crate::diagnostic::Diagnostic;
 
 pub(super) const FILE: &str = "analytes.tsv";
 const COLUMNS: &[&str] = &[
-    "key", "name", "aliases", "loinc", "snomed", "unit", "unit_aliases", "alt_unit", "factor", "decimals",
-    "plausible_low", "plausible_high", "panel",
+    "key",
+    "name",
+    "aliases",
+    "loinc",
+    "snomed",
+    "unit",
+    "unit_aliases",
+    "alt_unit",
+    "factor",
+    "decimals",
+    "plausible_low",
+    "plausible_high",
+    "panel",
 ];
 const LOINC_CHECK_DIGIT: diagnostic::Code = diagnostic::Code::new("I004");
 const UCUM_INVALID: diagnostic::Code = diagnostic::Code::new("I005");
@@ -36,7 +47,8 @@ pub struct Analyte {
     pub panel: String,
     pub(super) aliases: Vec<String>,
     pub(super) loinc: Vec<String>,
-    pub(super) decimals: u32,
+    /// Digits after the point in which laboratories report it.
+    pub decimals: u32,
     /// Outside this window a wrong unit is likelier than the value.
     pub(super) plausible: Limits,
     snomed: String,
@@ -55,12 +67,22 @@ impl Analyte {
         for (column, unit) in [("unit", Some(unit)), ("alt_unit", other)] {
             if let Some(unit) = unit.filter(|unit| !ucum::is_valid(unit)) {
                 let message = format!("`{unit}` is not a UCUM unit");
-                problems.push(row.problem(UCUM_INVALID, column, message, "write the unit as UCUM does, such as `10*9/L`"));
+                problems.push(row.problem(
+                    UCUM_INVALID,
+                    column,
+                    message,
+                    "write the unit as UCUM does, such as `10*9/L`",
+                ));
             }
         }
         for code in loinc.iter().filter(|code| !has_check_digit(code)) {
             let message = format!("the check digit of LOINC `{code}` is wrong");
-            problems.push(row.problem(LOINC_CHECK_DIGIT, "loinc", message, "copy the code again from the LOINC table"));
+            problems.push(row.problem(
+                LOINC_CHECK_DIGIT,
+                "loinc",
+                message,
+                "copy the code again from the LOINC table",
+            ));
         }
         Self {
             key: row.required("key", problems).to_owned(),
@@ -97,10 +119,10 @@ impl Analyte {
 /// All analytes, and the ways to find one.
 #[derive(Debug, Default)]
 pub(super) struct Analytes {
-    pub(super) by_key: BTreeMap<String, Analyte>,
-    by_loinc: BTreeMap<String, String>,
-    by_snomed: BTreeMap<String, String>,
-    by_alias: BTreeMap<String, String>,
+    pub(super) known: BTreeMap<String, Analyte>,
+    loinc: BTreeMap<String, String>,
+    snomed: BTreeMap<String, String>,
+    aliases: BTreeMap<String, String>,
 }
 
 impl Analytes {
@@ -109,13 +131,14 @@ impl Analytes {
         for row in table::read(FILE, text, COLUMNS, problems) {
             let analyte = Analyte::read(&row, problems);
             let Analyte { key, name, aliases, loinc, snomed, .. } = &analyte;
-            let aliases = aliases.iter().chain([name]).map(|alias| plain_name(alias)).collect::<BTreeSet<_>>();
+            let aliases =
+                aliases.iter().chain([name]).map(|alias| plain_name(alias)).collect::<BTreeSet<_>>();
             let snomed = Some(snomed.clone()).filter(|code| !code.is_empty());
             let twice = [
-                (FILE, all.by_key.contains_key(key).then(|| key.clone())),
-                ("loinc", claim(&mut all.by_loinc, loinc.iter().cloned(), key)),
-                ("snomed", claim(&mut all.by_snomed, snomed, key)),
-                ("aliases", claim(&mut all.by_alias, aliases, key)),
+                (FILE, all.known.contains_key(key).then(|| key.clone())),
+                ("loinc", claim(&mut all.loinc, loinc.iter().cloned(), key)),
+                ("snomed", claim(&mut all.snomed, snomed, key)),
+                ("aliases", claim(&mut all.aliases, aliases, key)),
             ];
             for (column, taken) in twice {
                 if let Some(taken) = taken {
@@ -123,7 +146,7 @@ impl Analytes {
                     problems.push(row.problem(NAME_TWICE, column, message, "leave it with one of the two"));
                 }
             }
-            all.by_key.insert(key.clone(), analyte);
+            all.known.insert(key.clone(), analyte);
         }
         all
     }
@@ -134,32 +157,36 @@ impl Analytes {
     /// the code of urine sodium is not serum sodium.
     pub(super) fn find(&self, code: &Code, unit: Option<&Unit>) -> Option<&Analyte> {
         let coded = |system: &str, index: &BTreeMap<String, String>| -> Vec<Option<String>> {
-            let codings = code.codings.iter().filter(|coding| coding.system.as_ref().is_some_and(|it| it.0 == system));
+            let codings =
+                code.codings.iter().filter(|coding| coding.system.as_ref().is_some_and(|it| it.0 == system));
             codings.map(|coding| index.get(&coding.code).cloned()).collect()
         };
-        let mut keys = coded(System::LOINC, &self.by_loinc);
+        let mut keys = coded(System::LOINC, &self.loinc);
         // A LOINC code that is known decides alone against a SNOMED code that is not: the tables of SNOMED are sparse.
-        let snomed = coded(System::SNOMED, &self.by_snomed);
-        keys.extend(snomed.into_iter().filter(|key| key.is_some() || code.in_system(System::LOINC).is_none()));
+        let snomed = coded(System::SNOMED, &self.snomed);
+        keys.extend(
+            snomed.into_iter().filter(|key| key.is_some() || code.in_system(System::LOINC).is_none()),
+        );
         if keys.is_empty() {
             return self.named(code).filter(|analyte| analyte.factor(unit).is_some());
         }
         let known: BTreeSet<_> = keys.into_iter().collect();
         match known.iter().collect::<Vec<_>>().as_slice() {
-            [Some(key)] => self.by_key.get(key),
+            [Some(key)] => self.known.get(key),
             _ => None,
         }
     }
 
     /// The one analyte that the text, displays and uncoded codes name.
     fn named(&self, code: &Code) -> Option<&Analyte> {
-        let of_codings = code.codings.iter().flat_map(|coding| [Some(coding.code.as_str()), coding.display.as_deref()]);
+        let of_codings =
+            code.codings.iter().flat_map(|coding| [Some(coding.code.as_str()), coding.display.as_deref()]);
         let keys: BTreeSet<_> = of_codings
             .chain([code.text.as_deref()])
             .flatten()
-            .filter_map(|name| self.by_alias.get(&plain_name(name)))
+            .filter_map(|name| self.aliases.get(&plain_name(name)))
             .collect();
-        if keys.len() == 1 { keys.first().and_then(|key| self.by_key.get(*key)) } else { None }
+        if keys.len() == 1 { keys.first().and_then(|key| self.known.get(*key)) } else { None }
     }
 }
 

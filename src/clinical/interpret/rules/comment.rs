@@ -15,7 +15,8 @@ pub(super) fn all(request: &Request<'_>) -> Vec<String> {
     let of_specimens = request.specimens.iter().flat_map(|specimen| specimen.notes.iter().copied());
     let conditions = request.specimens.iter().flat_map(|specimen| specimen.conditions.iter());
     let of_conditions = conditions.flat_map(|code| {
-        let codes = code.codings.iter().flat_map(|coding| [Some(coding.code.as_str()), coding.display.as_deref()]);
+        let codes =
+            code.codings.iter().flat_map(|coding| [Some(coding.code.as_str()), coding.display.as_deref()]);
         codes.flatten().chain(code.text.as_deref())
     });
     let texts = request.notes.iter().chain(&request.report_notes).copied();

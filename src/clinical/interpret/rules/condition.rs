@@ -57,19 +57,7 @@ impl Condition {
         Ok(condition)
     }
 
-    /// The analytes and formulas it asks for.
-    pub(super) fn visit<'a>(&'a self, see: &mut dyn FnMut(&'a Quantity)) {
-        match self {
-            Self::All(parts) | Self::Any(parts) => parts.iter().for_each(|part| part.visit(see)),
-            Self::Compare { left, right, .. } => {
-                left.visit(see);
-                right.visit(see);
-            }
-            Self::Fact { .. } | Self::InRange { .. } => {}
-            Self::Not(inner) => inner.visit(see),
-        }
-    }
-
+    /// Every number written in it.
     pub(super) fn numbers(&self, into: &mut Vec<Decimal>) {
         match self {
             Self::All(parts) | Self::Any(parts) => parts.iter().for_each(|part| part.numbers(into)),
@@ -153,7 +141,9 @@ fn fact(word: &str, knows: &dyn Fn(&str) -> bool) -> Result<Option<Fact>, String
 fn words(parser: &mut Parser<'_>, fact: &Fact) -> Result<Vec<String>, String> {
     if *fact == Fact::Comment {
         return match (parser.take("~"), parser.next()) {
-            (true, Some(Token::Quoted(stems))) => Ok(stems.to_lowercase().split('|').map(str::to_owned).collect()),
+            (true, Some(Token::Quoted(stems))) => {
+                Ok(stems.to_lowercase().split('|').map(str::to_owned).collect())
+            }
             _ => Err("`specimen.comment` is asked as `~ \"stem|stem\"`".to_owned()),
         };
     }

@@ -188,8 +188,10 @@ impl<'s, 'a> View<'s, 'a> {
                 apply(*operator, left?.exact()?, right?.exact()?).map(Interval::exactly)
             }
             Expression::Call(function, arguments) => {
-                let arguments: Vec<_> = arguments.iter().map(|argument| self.number(argument, trace)).collect();
-                let arguments: Option<Vec<_>> = arguments.into_iter().map(|argument| argument?.exact()).collect();
+                let arguments: Vec<_> =
+                    arguments.iter().map(|argument| self.number(argument, trace)).collect();
+                let arguments: Option<Vec<_>> =
+                    arguments.into_iter().map(|argument| argument?.exact()).collect();
                 call(*function, &arguments?).map(Interval::exactly)
             }
         }
@@ -227,9 +229,13 @@ impl<'s, 'a> View<'s, 'a> {
         let key_or_each = key.or(self.each.map(|it| it.analyte.key.as_str())).unwrap_or_default();
         match bound {
             Bound::Critical => scene.knowledge.ranges.critical(key_or_each, sex, age),
-            Bound::Plausible => {
-                scene.knowledge.analytes.by_key.get(key_or_each).map(|analyte| analyte.plausible).unwrap_or_default()
-            }
+            Bound::Plausible => scene
+                .knowledge
+                .analytes
+                .by_key
+                .get(key_or_each)
+                .map(|analyte| analyte.plausible)
+                .unwrap_or_default(),
             Bound::Range => {
                 let mut ranges = self.measurements(key).map(|measurement| measurement.range);
                 match ranges.next() {
@@ -300,13 +306,12 @@ fn settle<'a>(trace: &mut Trace<'a>, mut own: Trace<'a>, truth: Truth, text: &st
 }
 
 fn known(name: &str, value: Option<Decimal>, trace: &mut Trace<'_>) -> Option<Decimal> {
-    match value {
-        Some(value) => trace.readings.insert(name.to_owned(), value.normalize().to_string()).map_or(Some(value), |_| Some(value)),
-        None => {
-            trace.missing.insert(name.to_owned());
-            None
-        }
+    if let Some(value) = value {
+        trace.readings.insert(name.to_owned(), value.normalize().to_string());
+    } else {
+        trace.missing.insert(name.to_owned());
     }
+    value
 }
 
 const fn bound_name(bound: Bound) -> &'static str {

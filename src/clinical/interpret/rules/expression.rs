@@ -232,7 +232,9 @@ impl<'a> Parser<'a> {
 
     /// Gives a dotted name its meaning.
     pub(super) fn quantity(&self, word: &str) -> Result<Quantity, String> {
-        let known = |key: &str| (self.knows)(key).then(|| key.to_owned()).ok_or_else(|| format!("`{key}` is unknown"));
+        let known = |key: &str| {
+            (self.knows)(key).then(|| key.to_owned()).ok_or_else(|| format!("`{key}` is unknown"))
+        };
         let parts: Vec<&str> = word.split('.').collect();
         Ok(match parts.as_slice() {
             ["age"] => Quantity::Age,

@@ -78,6 +78,8 @@ impl Formula {
             None if own.missing.is_empty() => {
                 own.missing.insert(format!("{} (its formula does not hold here)", self.name));
             }
+            // A formula that lacks one input is worth a word; one that lacks several was never within reach.
+            None if own.missing.len() > 1 => own.about.clear(),
             None => {}
         }
         own.met.clear();
@@ -126,7 +128,7 @@ pub(super) fn read(
             variants: whole
                 .into_iter()
                 .chain(raw.variant)
-                .filter_map(|variant| read_variant(source, variant, &knows, problems))
+                .filter_map(|variant| read_variant(source, &variant, &knows, problems))
                 .collect(),
             name: raw.name,
             unit: raw.unit,
@@ -142,7 +144,7 @@ pub(super) fn read(
 
 fn read_variant(
     source: &Source<'_>,
-    raw: RawVariant,
+    raw: &RawVariant,
     knows: &dyn Fn(&str) -> bool,
     problems: &mut Vec<Diagnostic>,
 ) -> Option<Variant> {

@@ -158,7 +158,8 @@ mod tests {
     use crate::clinical::model::Value;
 
     fn interval(sent: &str) -> Interval {
-        let (comparator, number) = Comparator::split(sent).map_or((None, sent), |(it, rest)| (Some(it), rest));
+        let (comparator, number) =
+            Comparator::split(sent).map_or((None, sent), |(it, rest)| (Some(it), rest));
         let number = Number::parse(number).unwrap();
         Interval::of(&Value::Quantity { sent: sent.into(), comparator, number }).unwrap()
     }
@@ -191,7 +192,8 @@ mod tests {
     #[test]
     fn two_results_settle_what_both_settle() {
         let both = interval("5.8").or(interval("6.1"));
-        let over = |limit: &str| both.compare(Relation::GreaterOrEqual, Interval::exactly(limit.parse().unwrap()));
+        let over =
+            |limit: &str| both.compare(Relation::GreaterOrEqual, Interval::exactly(limit.parse().unwrap()));
         assert_eq!((over("5.5"), over("6.0"), over("6.2")), (Truth::True, Truth::Unknown, Truth::False));
     }
 }

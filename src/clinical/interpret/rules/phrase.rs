@@ -65,9 +65,11 @@ impl Forbidden {
             text = text.replace(allowed.as_str(), " | ");
         }
         let patient = self.patient.iter().filter(|_| audience == Audience::Patient);
-        self.anywhere.iter().chain(patient).map(String::as_str).find(|phrase| match phrase.strip_suffix("* ") {
-            Some(beginning) => text.contains(beginning),
-            None => text.contains(phrase),
+        self.anywhere.iter().chain(patient).map(String::as_str).find(|phrase| {
+            match phrase.strip_suffix("* ") {
+                Some(beginning) => text.contains(beginning),
+                None => text.contains(phrase),
+            }
         })
     }
 }
@@ -75,7 +77,9 @@ impl Forbidden {
 /// The words of a text, each with one space before and after it, so that a phrase is found at word borders only.
 fn words(text: &str) -> String {
     let mut words = String::from(" ");
-    for word in text.to_lowercase().split(|c: char| !c.is_alphanumeric() && c != '*').filter(|word| !word.is_empty()) {
+    for word in
+        text.to_lowercase().split(|c: char| !c.is_alphanumeric() && c != '*').filter(|word| !word.is_empty())
+    {
         words.push_str(word);
         words.push(' ');
     }
@@ -91,8 +95,11 @@ mod tests {
     #[test]
     fn phrases_are_found_at_word_borders_whatever_stands_between() {
         let of = |phrases: &[&str]| phrases.iter().map(|it| words(it)).collect();
-        let forbidden =
-            Forbidden { anywhere: of(&["normal", "you have"]), patient: of(&["cancer*"]), allowed: of(&["if you have"]) };
+        let forbidden = Forbidden {
+            anywhere: of(&["normal", "you have"]),
+            patient: of(&["cancer*"]),
+            allowed: of(&["if you have"]),
+        };
         for (text, audience, found) in [
             ("This is NORMAL.", Audience::Clinician, true),
             ("This is abnormal.", Audience::Clinician, false),

@@ -13,8 +13,18 @@ use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
 
 pub(super) const FILE: &str = "ranges.tsv";
-const COLUMNS: &[&str] =
-    &["key", "sex", "age_min", "age_max", "low", "high", "critical_low", "critical_high", "source", "certainty"];
+const COLUMNS: &[&str] = &[
+    "key",
+    "sex",
+    "age_min",
+    "age_max",
+    "low",
+    "high",
+    "critical_low",
+    "critical_high",
+    "source",
+    "certainty",
+];
 const OVERLAP: Code = Code::new("I003");
 const CRITICAL_INSIDE: Code = Code::new("I007");
 pub(super) const UNKNOWN_NAME: Code = Code::new("I008");
@@ -83,13 +93,23 @@ impl Ranges {
         for row in table::read(FILE, text, COLUMNS, problems) {
             let band = Band::read(&row, problems);
             let key = row.cell("key");
-            if !analytes.by_key.contains_key(key) {
+            if !analytes.known.contains_key(key) {
                 let message = format!("`{key}` is no analyte");
-                problems.push(row.problem(UNKNOWN_NAME, "key", message, "add it to analytes.tsv, or correct the key"));
+                problems.push(row.problem(
+                    UNKNOWN_NAME,
+                    "key",
+                    message,
+                    "add it to analytes.tsv, or correct the key",
+                ));
             }
             if !band.is_ordered() {
                 let message = "the limits are not in order: critical low, low, high, critical high";
-                problems.push(row.problem(CRITICAL_INSIDE, "key", message, "move the critical limit outside the range"));
+                problems.push(row.problem(
+                    CRITICAL_INSIDE,
+                    "key",
+                    message,
+                    "move the critical limit outside the range",
+                ));
             }
             let bands = all.entry(key.to_owned()).or_default();
             if bands.iter().any(|other| other.overlaps(&band)) {

@@ -27,6 +27,10 @@ struct RawFile {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the file's form, and they are independent"
+)]
 struct RawRule {
     id: String,
     /// The row of the clinical draft this implements, such as `H1`.
@@ -68,6 +72,10 @@ struct RawBand {
 
 /// A rule that can run.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the file's form, and they are independent"
+)]
 pub(super) struct Rule {
     pub(super) id: String,
     /// It looks at every measurement by itself.
@@ -123,7 +131,24 @@ pub(super) fn check_ids(rules: &[Rule], problems: &mut Vec<Diagnostic>) {
             let message = format!("`{}` absorbs `{absorbed}`, and no rule is called so", rule.id);
             problems.push(Diagnostic::error(TWICE, message).help("correct the id in `absorbs`"));
         }
+        if absorbs_itself(rules, rule) {
+            let message = format!("`{}` absorbs itself, by way of others", rule.id);
+            problems.push(Diagnostic::error(TWICE, message).help("let only one of them absorb the other"));
+        }
     }
+}
+
+/// Whether following `absorbs` from a rule leads back to it; then both findings would vanish.
+fn absorbs_itself(rules: &[Rule], rule: &Rule) -> bool {
+    let mut reached: Vec<&str> = rule.absorbs.iter().map(String::as_str).collect();
+    let mut at = 0;
+    while let Some(id) = reached.get(at).copied() {
+        let next = rules.iter().filter(|it| it.id == id).flat_map(|it| &it.absorbs).map(String::as_str);
+        let new: Vec<&str> = next.filter(|id| !reached.contains(id)).collect();
+        reached.extend(new);
+        at += 1;
+    }
+    reached.contains(&rule.id.as_str())
 }
 
 impl Reader<'_> {
@@ -131,7 +156,9 @@ impl Reader<'_> {
         self.check_complete(&raw, problems);
         let mut numbers = Vec::new();
         let when = self.conditions(&raw.when, problems);
-        when.iter().for_each(|condition| condition.numbers(&mut numbers));
+        for condition in &when {
+            condition.numbers(&mut numbers);
+        }
         let wording = Wording { clinician: raw.clinician, patient: raw.patient, follow_up: raw.follow_up };
         let mut bands = Vec::new();
         if raw.band.is_empty() {
@@ -150,7 +177,11 @@ impl Reader<'_> {
         }
         let certainty = raw.certainty.unwrap_or_default();
         Rule {
-            standing: format!("rule {}, {certainty}, review due {}", raw.reference, raw.review.unwrap_or_default()),
+            standing: format!(
+                "rule {}, {certainty}, review due {}",
+                raw.reference,
+                raw.review.unwrap_or_default()
+            ),
             id: raw.id,
             each: raw.each,
             any_age: raw.any_age,
@@ -172,11 +203,20 @@ impl Reader<'_> {
         let certainty = raw.certainty.as_deref().unwrap_or_default();
         let lacks = [
             (empty(&raw.source), "it has no source"),
-            (!matches!(certainty, "sourced" | "domain" | "product"), "its certainty is none of sourced, domain, product"),
+            (
+                !matches!(certainty, "sourced" | "domain" | "product"),
+                "its certainty is none of sourced, domain, product",
+            ),
             (empty(&raw.review), "it has no review date"),
             (empty(&raw.urgency) && raw.band.is_empty(), "it has no urgency"),
-            (unsaid(&raw.clinician) && !every_band(|band| band.clinician.is_some()), "it says nothing to the clinician"),
-            (unsaid(&raw.patient) && !every_band(|band| band.patient.is_some()), "it says nothing to the patient"),
+            (
+                unsaid(&raw.clinician) && !every_band(|band| band.clinician.is_some()),
+                "it says nothing to the clinician",
+            ),
+            (
+                unsaid(&raw.patient) && !every_band(|band| band.patient.is_some()),
+                "it says nothing to the patient",
+            ),
             (raw.when.get_ref().is_empty() && raw.band.is_empty(), "it has no condition"),
             (!raw.cases.iter().any(|case| case.fires), "it has no case that fires"),
             (raw.cases.iter().all(|case| case.fires), "it has no case that stays silent"),
@@ -203,7 +243,9 @@ impl Reader<'_> {
         numbers: &mut Vec<Decimal>,
         problems: &mut Vec<Diagnostic>,
     ) -> Band {
-        when.iter().for_each(|condition| condition.numbers(numbers));
+        for condition in &when {
+            condition.numbers(numbers);
+        }
         let mut template = |text: &Option<Spanned<String>>, audience| {
             let text = text.as_ref()?;
             numbers.extend(crate::clinical::interpret::guard::numbers(text.get_ref()));
@@ -218,14 +260,25 @@ impl Reader<'_> {
         }
     }
 
-    fn template(&self, text: &Spanned<String>, audience: Audience, problems: &mut Vec<Diagnostic>) -> Option<Template> {
+    fn template(
+        &self,
+        text: &Spanned<String>,
+        audience: Audience,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Option<Template> {
         if let Some(phrase) = self.forbidden.find(text.get_ref(), audience) {
             let message = format!("the wording says `{}`, which software must not say", phrase.trim());
             let span = self.source.span(&text.span(), "said here");
-            problems.push(Diagnostic::error(FORBIDDEN, message).spanning(span).help("see forbidden.toml for why; reword it"));
+            problems.push(
+                Diagnostic::error(FORBIDDEN, message)
+                    .spanning(span)
+                    .help("see forbidden.toml for why; reword it"),
+            );
         }
         let template = Template::parse(text.get_ref(), self.knows);
-        template.map_err(|reason| problems.push(self.source.unreadable(&text.span(), text.get_ref(), &reason))).ok()
+        template
+            .map_err(|reason| problems.push(self.source.unreadable(&text.span(), text.get_ref(), &reason)))
+            .ok()
     }
 
     fn conditions(&self, when: &Spanned<Vec<toml::Value>>, problems: &mut Vec<Diagnostic>) -> Vec<Condition> {
@@ -249,7 +302,9 @@ impl Reader<'_> {
         let combined = match entry {
             Some((name, inner)) if name == "all" => parts(inner).map(Condition::All),
             Some((name, inner)) if name == "any" => parts(inner).map(Condition::Any),
-            Some((name, inner)) if name == "not" => parts(inner).map(|all| Condition::Not(Box::new(Condition::All(all)))),
+            Some((name, inner)) if name == "not" => {
+                parts(inner).map(|all| Condition::Not(Box::new(Condition::All(all))))
+            }
             _ => None,
         };
         if combined.is_none() {

@@ -24,6 +24,9 @@ use crate::clinical::model::Urgency;
 /// The last year of age in which a pregnancy that nobody has ruled out stops the rules that it matters to.
 const CHILDBEARING_YEARS_MAX: u32 = 55;
 
+/// Begins the line of evidence that names an absorbed finding.
+pub(super) const ALSO_FIRED: &str = "also fired: ";
+
 /// A finding that may yet be absorbed by another.
 struct Draft<'k> {
     rule: &'k Rule,
@@ -63,7 +66,9 @@ pub(super) fn interpret(knowledge: &Knowledge, request: &Request<'_>) -> Interpr
     }
     let mut drafts = absorb(drafts);
     drafts.sort_by(|a, b| {
-        let key = |draft: &Draft<'_>| (std::cmp::Reverse(draft.finding.urgency), draft.order, draft.finding.id.clone());
+        let key = |draft: &Draft<'_>| {
+            (std::cmp::Reverse(draft.finding.urgency), draft.order, draft.finding.id.clone())
+        };
         key(a).cmp(&key(b))
     });
     let mut findings: Vec<Finding> = drafts.into_iter().map(|draft| draft.finding).collect();
@@ -128,7 +133,11 @@ fn fire<'a>(rule: &Rule, band: &Band, view: View<'_, 'a>, mut trace: Trace<'a>) 
         && let Some(reason) = pregnancy_unclear(view.scene.request)
     {
         let about = evaluate::ordered(&trace.about);
-        return Outcome::NotAssessed(NotAssessed { subject: rule.id.clone(), about, reason: reason.to_owned() });
+        return Outcome::NotAssessed(NotAssessed {
+            subject: rule.id.clone(),
+            about,
+            reason: reason.to_owned(),
+        });
     }
     let clinician_text = band.clinician.render(view, &mut trace);
     let patient_text = band.patient.render(view, &mut trace);
@@ -150,7 +159,8 @@ fn fire<'a>(rule: &Rule, band: &Band, view: View<'_, 'a>, mut trace: Trace<'a>) 
 }
 
 fn pregnancy_unclear(request: &Request<'_>) -> Option<&'static str> {
-    let may_be = request.sex != Some(Sex::Male) && request.age_years.is_none_or(|age| age <= CHILDBEARING_YEARS_MAX);
+    let may_be =
+        request.sex != Some(Sex::Male) && request.age_years.is_none_or(|age| age <= CHILDBEARING_YEARS_MAX);
     match request.pregnant {
         _ if !may_be => None,
         Some(false) => None,
@@ -167,12 +177,23 @@ fn absorb(drafts: Vec<Draft<'_>>) -> Vec<Draft<'_>> {
             // What one value set off is absorbed only by a finding about that value.
             && (!it.rule.each || it.finding.about.iter().all(|id| by.finding.about.contains(id)))
     };
-    let absorbed_by: Vec<Option<usize>> =
+    let by: Vec<Option<usize>> =
         drafts.iter().map(|it| drafts.iter().position(|by| swallows(by, it))).collect();
+    // What absorbed one may be absorbed in turn; the last of the chain speaks for all.
+    let last = |from: usize| {
+        let mut at = from;
+        for _ in 0..by.len() {
+            let Some(next) = by.get(at).copied().flatten() else { break };
+            at = next;
+        }
+        at
+    };
+    let absorbed_by: Vec<Option<usize>> =
+        (0..by.len()).map(|at| Some(last(at)).filter(|last| *last != at)).collect();
     let merged: Vec<(usize, Vec<ResultId>, Vec<String>)> = drafts
         .iter()
         .zip(&absorbed_by)
-        .filter_map(|(it, by)| Some(((*by)?, it.finding.about.clone(), it.finding.evidence.clone())))
+        .filter_map(|(it, by)| Some(((*by)?, it.finding.about.clone(), also_fired(&it.finding))))
         .collect();
     let mut drafts: Vec<Draft<'_>> = drafts;
     for (by, about, evidence) in merged {
@@ -184,6 +205,12 @@ fn absorb(drafts: Vec<Draft<'_>>) -> Vec<Draft<'_>> {
         }
     }
     drafts.into_iter().zip(absorbed_by).filter(|(_, by)| by.is_none()).map(|(draft, _)| draft).collect()
+}
+
+/// What remains of an absorbed finding: that it was made, and what it rested on.
+fn also_fired(finding: &Finding) -> Vec<String> {
+    let made = format!("{ALSO_FIRED}{}", finding.id);
+    std::iter::once(made).chain(finding.evidence.iter().cloned()).collect()
 }
 
 /// The same thing to do is written once, under the most urgent finding that asks for it.
@@ -201,7 +228,11 @@ fn unread(scene: &Scene<'_>) -> Vec<NotAssessed> {
     let mut all: Vec<(&ResultId, &str)> = unread.chain(preliminary).collect();
     all.sort_by(|a, b| scene::place(a.0).cmp(&scene::place(b.0)));
     all.into_iter()
-        .map(|(id, reason)| NotAssessed { subject: id.0.clone(), about: vec![id.clone()], reason: reason.to_owned() })
+        .map(|(id, reason)| NotAssessed {
+            subject: id.0.clone(),
+            about: vec![id.clone()],
+            reason: reason.to_owned(),
+        })
         .collect()
 }
 
@@ -230,7 +261,10 @@ fn range_flags(scene: &Scene<'_>) -> Vec<(ResultId, RangeFlag)> {
 }
 
 /// The most urgent of the findings that speak of any of `about`.
-pub(in crate::clinical::interpret) fn urgency_of(interpretation: &Interpretation, about: &[ResultId]) -> Option<Urgency> {
+pub(in crate::clinical::interpret) fn urgency_of(
+    interpretation: &Interpretation,
+    about: &[ResultId],
+) -> Option<Urgency> {
     let speaks = |finding: &&Finding| finding.about.iter().any(|id| about.contains(id));
     interpretation.findings.iter().filter(speaks).map(|finding| finding.urgency).max()
 }

@@ -137,12 +137,13 @@ fn measure<'a>(
         Value::Absent { .. } => return Err("no value was sent"),
         value => Interval::of(value).ok_or("its value is not a number")?,
     };
-    let analyte = knowledge.analytes.find(result.code, result.unit).ok_or("its code is unknown to the rules")?;
+    let analyte =
+        knowledge.analytes.find(result.code, result.unit).ok_or("its code is unknown to the rules")?;
     let factor = analyte.factor(result.unit).ok_or("its unit does not fit the analyte")?;
     let value = sent.scaled(factor).ok_or("its value is too large to compare")?;
     let table = knowledge.ranges.range(&analyte.key, request.sex, request.age_years);
     let (range, flag, range_shown) = match result.range.filter(|range| !range.sent.trim().is_empty()) {
-        Some(lab) => (lab_limits(lab, factor), lab_flag(sent, lab), lab.sent.clone()),
+        Some(lab) => (lab_limits(lab, factor), Some(lab_flag(sent, lab)), lab.sent.clone()),
         None => (table, table_flag(value, table), show_limits(table)),
     };
     let unit = result.unit.map(|unit| unit.sent.as_str()).filter(|unit| !unit.is_empty());
@@ -151,7 +152,10 @@ fn measure<'a>(
         id: result.id,
         analyte,
         value,
-        shown: unit.map_or_else(|| result.value.as_sent().to_owned(), |unit| format!("{} {unit}", result.value.as_sent())),
+        shown: unit.map_or_else(
+            || result.value.as_sent().to_owned(),
+            |unit| format!("{} {unit}", result.value.as_sent()),
+        ),
         preliminary: is_preliminary(result.status),
         flag,
         range,
@@ -162,21 +166,24 @@ fn measure<'a>(
 }
 
 fn lab_limits(range: &ReferenceRange, factor: Decimal) -> Limits {
-    let bound = |number: &Option<crate::clinical::model::Number>| number.as_ref()?.decimal()?.checked_mul(factor);
+    let bound =
+        |number: &Option<crate::clinical::model::Number>| number.as_ref()?.decimal()?.checked_mul(factor);
     Limits { low: bound(&range.low), high: bound(&range.high) }
 }
 
 /// Where a value lies by the range sent with it. Both are in the unit sent, so no conversion can blur it.
-pub(super) fn lab_flag(value: Interval, range: &ReferenceRange) -> Option<RangeFlag> {
+fn lab_flag(value: Interval, range: &ReferenceRange) -> RangeFlag {
     let low = range.low.as_ref().and_then(crate::clinical::model::Number::decimal);
     let high = range.high.as_ref().and_then(crate::clinical::model::Number::decimal);
-    if (low.is_none() && high.is_none()) || (range.low.is_some() && low.is_none()) || (range.high.is_some() && high.is_none())
+    if (low.is_none() && high.is_none())
+        || (range.low.is_some() && low.is_none())
+        || (range.high.is_some() && high.is_none())
     {
-        return Some(RangeFlag::NotInterpreted);
+        return RangeFlag::NotInterpreted;
     }
     let under = if range.low_exclusive { Relation::LessOrEqual } else { Relation::Less };
     let over = if range.high_exclusive { Relation::GreaterOrEqual } else { Relation::Greater };
-    Some(flag(value, Limits { low, high }, under, over, [RangeFlag::Below, RangeFlag::InRange, RangeFlag::Above]))
+    flag(value, Limits { low, high }, under, over, [RangeFlag::Below, RangeFlag::InRange, RangeFlag::Above])
 }
 
 fn table_flag(value: Interval, limits: Limits) -> Option<RangeFlag> {
@@ -187,7 +194,13 @@ fn table_flag(value: Interval, limits: Limits) -> Option<RangeFlag> {
     Some(flag(value, limits, Relation::Less, Relation::Greater, words))
 }
 
-fn flag(value: Interval, limits: Limits, under: Relation, over: Relation, words: [RangeFlag; 3]) -> RangeFlag {
+fn flag(
+    value: Interval,
+    limits: Limits,
+    under: Relation,
+    over: Relation,
+    words: [RangeFlag; 3],
+) -> RangeFlag {
     let outside = |bound: Option<Decimal>, relation| {
         bound.map_or(Truth::False, |bound| value.compare(relation, Interval::exactly(bound)))
     };
@@ -200,7 +213,7 @@ fn flag(value: Interval, limits: Limits, under: Relation, over: Relation, words:
     }
 }
 
-pub(super) fn show_limits(limits: Limits) -> String {
+fn show_limits(limits: Limits) -> String {
     match (limits.low, limits.high) {
         (Some(low), Some(high)) => format!("{low}-{high} (our table)"),
         (Some(low), None) => format!("{low} or more (our table)"),
@@ -216,7 +229,10 @@ fn contradicts(sent: &str, flag: RangeFlag) -> bool {
         RangeFlag::Below => matches!(sent, "H" | "HH" | "HU" | ">" | "N"),
         RangeFlag::InRange => matches!(sent, "H" | "HH" | "HU" | ">" | "L" | "LL" | "LU" | "<" | "A" | "AA"),
         // A flag that rests on a range we do not have cannot be held against ours.
-        RangeFlag::AboveTable | RangeFlag::BelowTable | RangeFlag::InRangeTable | RangeFlag::NotInterpreted => false,
+        RangeFlag::AboveTable
+        | RangeFlag::BelowTable
+        | RangeFlag::InRangeTable
+        | RangeFlag::NotInterpreted => false,
     }
 }
 
@@ -256,7 +272,8 @@ fn collected_hour(request: &Request<'_>) -> Option<Decimal> {
 /// The longest wait between collection and receipt that is known.
 fn delay_hours(request: &Request<'_>) -> Option<Decimal> {
     let delays = request.specimens.iter().filter_map(|specimen| {
-        let seconds = specimen.received_at?.instant()?.as_second() - specimen.collected_at?.instant()?.as_second();
+        let seconds =
+            specimen.received_at?.instant()?.as_second() - specimen.collected_at?.instant()?.as_second();
         Some(Decimal::from(seconds) / Decimal::from(3600))
     });
     delays.max()

@@ -26,8 +26,9 @@ impl Source<'_> {
     pub(super) fn parse<T: DeserializeOwned>(&self, problems: &mut Vec<Diagnostic>) -> Option<T> {
         toml::from_str(self.text)
             .map_err(|error| {
-                let diagnostic = Diagnostic::error(UNREADABLE, format!("{} cannot be read as knowledge", self.file))
-                    .help("correct the file as `docs/rule-grammar.md` describes it");
+                let diagnostic =
+                    Diagnostic::error(UNREADABLE, format!("{} cannot be read as knowledge", self.file))
+                        .help("correct the file as `docs/rule-grammar.md` describes it");
                 problems.push(match error.span() {
                     Some(at) => diagnostic.spanning(self.span(&at, error.message())),
                     None => diagnostic.fact(error.message()),
@@ -54,7 +55,9 @@ impl Source<'_> {
         knows: &dyn Fn(&str) -> bool,
         problems: &mut Vec<Diagnostic>,
     ) -> Option<Condition> {
-        Condition::parse(text, knows).map_err(|reason| problems.push(self.unreadable(area, text, &reason))).ok()
+        Condition::parse(text, knows)
+            .map_err(|reason| problems.push(self.unreadable(area, text, &reason)))
+            .ok()
     }
 
     pub(super) fn unreadable(&self, area: &Range<usize>, text: &str, reason: &str) -> Diagnostic {
@@ -79,7 +82,8 @@ impl Source<'_> {
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let line = self.text.get(line_start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
         let column = self.text.get(line_start..start).map_or(0, |it| it.chars().count());
-        let length = self.text.get(at.clone()).map_or(1, |it| it.lines().next().unwrap_or_default().chars().count());
+        let length =
+            self.text.get(at.clone()).map_or(1, |it| it.lines().next().unwrap_or_default().chars().count());
         Span {
             file: self.file.to_owned(),
             line: before.matches('\n').count() + 1,

@@ -75,7 +75,12 @@ impl<'a> Row<'a> {
         let number = cell.parse().ok();
         if number.is_none() && !cell.is_empty() {
             let message = format!("`{cell}` in column `{column}` is not a number");
-            problems.push(self.problem(ROW_MALFORMED, column, message, "write a number, or leave the cell empty"));
+            problems.push(self.problem(
+                ROW_MALFORMED,
+                column,
+                message,
+                "write a number, or leave the cell empty",
+            ));
         }
         number
     }
@@ -86,10 +91,20 @@ impl<'a> Row<'a> {
     }
 
     /// A diagnostic about the cell of `column`, or about the whole row.
-    pub(super) fn problem(&self, code: Code, column: &str, message: impl Into<String>, help: &str) -> Diagnostic {
+    pub(super) fn problem(
+        &self,
+        code: Code,
+        column: &str,
+        message: impl Into<String>,
+        help: &str,
+    ) -> Diagnostic {
         let cell = self.cell(column);
         let before = self.columns.iter().zip(&self.cells).take_while(|(name, _)| **name != column);
-        let column_at = if cell.is_empty() { 1 } else { before.map(|(_, cell)| cell.chars().count() + 1).sum::<usize>() + 1 };
+        let column_at = if cell.is_empty() {
+            1
+        } else {
+            before.map(|(_, cell)| cell.chars().count() + 1).sum::<usize>() + 1
+        };
         let length = if cell.is_empty() { self.text.chars().count() } else { cell.chars().count() };
         let span = Span {
             file: self.file.to_owned(),

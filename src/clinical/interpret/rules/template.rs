@@ -89,7 +89,9 @@ fn show_quantity<'a>(quantity: &Quantity, view: View<'_, 'a>, trace: &mut Trace<
     let shown = match quantity {
         Quantity::Named(name) => own.readings.get(name).cloned(),
         Quantity::Earlier(key, _) => own.readings.get(&format!("earlier.{key}")).cloned(),
-        _ => value.and_then(crate::clinical::interpret::rules::interval::Interval::exact).map(|it| it.normalize().to_string()),
+        _ => value
+            .and_then(crate::clinical::interpret::rules::interval::Interval::exact)
+            .map(|it| it.normalize().to_string()),
     };
     trace.absorb(own);
     value.and(shown)

@@ -26,12 +26,18 @@ use crate::formats::hl7v2;
 
 /// HL7 v2 data types (chapter 2A) that a value can be read as.
 const VALUE_TYPES: [&str; 20] = [
-    "NM", "SN", "NR", "ST", "TX", "FT", "IS", "ID", "SI", "CE", "CWE", "CNE", "CF", "DT", "TM", "TS", "DTM", "ED", "RP",
-    "NA",
+    "NM", "SN", "NR", "ST", "TX", "FT", "IS", "ID", "SI", "CE", "CWE", "CNE", "CF", "DT", "TM", "TS", "DTM",
+    "ED", "RP", "NA",
 ];
 
 impl Compiler<'_> {
-    pub(super) fn rule(&mut self, name: &str, kind: Kind, key: Range<usize>, node: &Node<'_>) -> Option<RuleId> {
+    pub(super) fn rule(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        key: Range<usize>,
+        node: &Node<'_>,
+    ) -> Option<RuleId> {
         let mut rule = Rule {
             name: name.to_owned(),
             span: self.source.span(key.start..node.span().end.max(key.end), "this rule"),
@@ -163,7 +169,13 @@ impl Compiler<'_> {
                 Some((shown, table)) if table.kind() == table_kind => tables.push((shown, table)),
                 Some((shown, _)) => {
                     let wanted = format!("a table with the columns {}", table_kind.header().join(","));
-                    self.error(WRONG_TYPE, node.span(), format!("{shown} is not {wanted}"), "another kind", "name another");
+                    self.error(
+                        WRONG_TYPE,
+                        node.span(),
+                        format!("{shown} is not {wanted}"),
+                        "another kind",
+                        "name another",
+                    );
                 }
                 None => {}
             }
@@ -216,7 +228,13 @@ impl Compiler<'_> {
         let path = self.path(text, at)?;
         if path.field.is_none() {
             let help = format!("name a field: `{text}-1`");
-            self.error(NOT_A_PATH, at.clone(), format!("`{text}` names a whole segment"), "has no value", help);
+            self.error(
+                NOT_A_PATH,
+                at.clone(),
+                format!("`{text}` names a whole segment"),
+                "has no value",
+                help,
+            );
             return None;
         }
         Some(path)
@@ -227,12 +245,26 @@ impl Compiler<'_> {
 const fn targets(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::ReportStatus => &[
-            "registered", "partial", "preliminary", "final", "amended", "corrected", "cancelled", "entered-in-error",
+            "registered",
+            "partial",
+            "preliminary",
+            "final",
+            "amended",
+            "corrected",
+            "cancelled",
+            "entered-in-error",
             "unknown",
         ],
-        Kind::ResultStatus => {
-            &["registered", "preliminary", "final", "amended", "corrected", "cancelled", "entered-in-error", "unknown"]
-        }
+        Kind::ResultStatus => &[
+            "registered",
+            "preliminary",
+            "final",
+            "amended",
+            "corrected",
+            "cancelled",
+            "entered-in-error",
+            "unknown",
+        ],
         Kind::Sex => &["female", "male", "other", "unknown"],
         _ => &["yes", "no"],
     }

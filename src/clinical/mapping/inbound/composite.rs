@@ -1,8 +1,8 @@
 //! HL7's composite types (chapter 2A) as parts of the model: CX, XPN, XAD, XTN, XCN, XON, CWE.
 
+use crate::clinical::mapping::inbound::code;
 use crate::clinical::mapping::inbound::reader::Reader;
 use crate::clinical::mapping::inbound::reader::Scope;
-use crate::clinical::mapping::inbound::reader::code;
 use crate::clinical::mapping::language::Field;
 use crate::clinical::model::Address;
 use crate::clinical::model::Code;
@@ -27,7 +27,7 @@ pub(super) fn part(element: Element<'_>) -> Option<String> {
 }
 
 /// The first subcomponent of a component: what remains of one that a later version divided.
-fn head(element: Element<'_>, component: u32) -> Option<String> {
+pub(super) fn head(element: Element<'_>, component: u32) -> Option<String> {
     part(element.component(component).subcomponent(1))
 }
 
@@ -42,7 +42,13 @@ impl Reader<'_, '_> {
         let Some(rule) = self.rule(Field::Identifiers) else { return identifiers };
         for element in self.all(rule, scope) {
             let Some(value) = head(element, 1).map(Sensitive::new) else { continue };
-            let written = |it: &Identifier| it.value.expose().chars().filter(char::is_ascii_digit).eq(value.expose().chars().filter(char::is_ascii_digit));
+            let written = |it: &Identifier| {
+                it.value
+                    .expose()
+                    .chars()
+                    .filter(char::is_ascii_digit)
+                    .eq(value.expose().chars().filter(char::is_ascii_digit))
+            };
             let known = identifiers.iter().any(|it| it.kind != IdentifierKind::Other && written(it));
             if known {
                 continue;
@@ -62,7 +68,11 @@ impl Reader<'_, '_> {
         let mut identifiers: Vec<Identifier> = Vec::new();
         for element in self.all(rule, scope) {
             let Some(sent) = head(element, 1) else { continue };
-            let reading = if rule.1.check_nhs_number { nhs_number::read(&sent) } else { nhs_number::Reading::Valid(sent.clone()) };
+            let reading = if rule.1.check_nhs_number {
+                nhs_number::read(&sent)
+            } else {
+                nhs_number::Reading::Valid(sent.clone())
+            };
             let problem = match &reading {
                 nhs_number::Reading::Valid(_) => None,
                 nhs_number::Reading::WrongForm => Some("it has not ten digits"),
@@ -71,7 +81,12 @@ impl Reader<'_, '_> {
             };
             if let Some(problem) = problem {
                 let help = "ask the sender for the patient's number; the report is matched without it";
-                self.warn(code::NOT_NHS_NUMBER, element.location(), format!("not an NHS number: {problem}"), help);
+                self.warn(
+                    code::NOT_NHS_NUMBER,
+                    element.location(),
+                    format!("not an NHS number: {problem}"),
+                    help,
+                );
             }
             let (kind, value) = match reading {
                 nhs_number::Reading::Valid(digits) => (IdentifierKind::NhsNumber, digits),
@@ -79,7 +94,12 @@ impl Reader<'_, '_> {
             };
             if identifiers.iter().all(|it| it.value.expose() != &value) {
                 let value = Sensitive::new(value);
-                identifiers.push(Identifier { kind, value, type_code: Some("NH".to_owned()), authority: Some("NHS".to_owned()) });
+                identifiers.push(Identifier {
+                    kind,
+                    value,
+                    type_code: Some("NH".to_owned()),
+                    authority: Some("NHS".to_owned()),
+                });
             }
         }
         identifiers
@@ -88,7 +108,11 @@ impl Reader<'_, '_> {
     pub(super) fn names(&mut self, scope: Scope<'_>) -> Vec<PersonName> {
         if let Some(rule) = self.rule(Field::Names) {
             let found = self.all(rule, scope);
-            return found.into_iter().map(person_name).filter(|name| name.family.is_some() || !name.given.is_empty()).collect();
+            return found
+                .into_iter()
+                .map(person_name)
+                .filter(|name| name.family.is_some() || !name.given.is_empty())
+                .collect();
         }
         let family = self.word(Field::Family, scope).map(Sensitive::new);
         let given: Vec<_> = self.word(Field::Given, scope).map(Sensitive::new).into_iter().collect();
@@ -130,7 +154,11 @@ impl Reader<'_, '_> {
         }
         let element = self.first(rule, scope)?;
         let coded = element.location().field_number() == Some(15);
-        let (name, id) = if coded { (part(element.component(2)), head(element, 1)) } else { (head(element, 1), head(element, 10)) };
+        let (name, id) = if coded {
+            (part(element.component(2)), head(element, 1))
+        } else {
+            (head(element, 1), head(element, 10))
+        };
         name.or(id).or_else(|| part(element))
     }
 
@@ -184,7 +212,10 @@ fn address(element: Element<'_>) -> Address {
         (!text.is_empty()).then(|| Sensitive::new(text))
     });
     Address {
-        lines: [street, secret(element.component(2)), secret(element.component(8))].into_iter().flatten().collect(),
+        lines: [street, secret(element.component(2)), secret(element.component(8))]
+            .into_iter()
+            .flatten()
+            .collect(),
         city: secret(element.component(3)),
         district: secret(element.component(4)),
         postcode: secret(element.component(5)),
@@ -201,14 +232,23 @@ fn telecom(element: Element<'_>) -> Option<Telecom> {
     };
     let whole = part(element.component(1)).or_else(|| part(element.component(12)));
     let value = whole.or_else(|| part(element.component(4))).or_else(parts)?;
-    Some(Telecom { value: Sensitive::new(value), use_code: part(element.component(2)), equipment: part(element.component(3)) })
+    Some(Telecom {
+        value: Sensitive::new(value),
+        use_code: part(element.component(2)),
+        equipment: part(element.component(3)),
+    })
 }
 
 fn person(element: Element<'_>) -> Option<String> {
-    let name: Vec<String> =
-        [part(element.component(6)), head(element, 3), part(element.component(4)), head(element, 2), part(element.component(5))]
-            .into_iter()
-            .flatten()
-            .collect();
+    let name: Vec<String> = [
+        part(element.component(6)),
+        head(element, 3),
+        part(element.component(4)),
+        head(element, 2),
+        part(element.component(5)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     if name.is_empty() { head(element, 1) } else { Some(name.join(" ")) }
 }

@@ -3,9 +3,9 @@
 use jiff::civil::DateTime;
 use jiff::tz::AmbiguousOffset;
 
+use crate::clinical::mapping::inbound::code;
 use crate::clinical::mapping::inbound::reader::Reader;
 use crate::clinical::mapping::inbound::reader::Scope;
-use crate::clinical::mapping::inbound::reader::code;
 use crate::clinical::mapping::language::Field;
 use crate::clinical::mapping::plan::Decision;
 use crate::clinical::model::Moment;
@@ -20,12 +20,17 @@ impl<'m> Reader<'_, 'm> {
         let rule = self.rule(field)?;
         let element = self.first(rule, scope)?;
         let decision = rule.1.unmapped.unwrap_or(Decision::Keep);
-        self.moment_of(element.component(1), rule.1.as_date, decision)
+        self.moment_of(element, rule.1.as_date, decision)
     }
 
     /// Reads one DT, TS or DTM. `None` where it is no time; that has been told.
-    pub(super) fn moment_of(&mut self, element: Element<'m>, as_date: bool, decision: Decision) -> Option<Moment> {
-        let text = element.text();
+    pub(super) fn moment_of(
+        &mut self,
+        element: Element<'m>,
+        as_date: bool,
+        decision: Decision,
+    ) -> Option<Moment> {
+        let text = element.component(1).text();
         let sent = text.trim();
         if sent.is_empty() {
             return None;
@@ -63,11 +68,21 @@ impl<'m> Reader<'_, 'm> {
         let offset = match zone.to_ambiguous_timestamp(civil).offset() {
             AmbiguousOffset::Unambiguous { offset } => offset,
             AmbiguousOffset::Fold { .. } => {
-                self.hour(code::TIME_TWICE, at, "the clocks went back in this hour, so it happened twice", help);
+                self.hour(
+                    code::TIME_TWICE,
+                    at,
+                    "the clocks went back in this hour, so it happened twice",
+                    help,
+                );
                 return date;
             }
             AmbiguousOffset::Gap { .. } => {
-                self.hour(code::TIME_NEVER, at, "the clocks went forward over this hour, so it never was", help);
+                self.hour(
+                    code::TIME_NEVER,
+                    at,
+                    "the clocks went forward over this hour, so it never was",
+                    help,
+                );
                 return date;
             }
         };

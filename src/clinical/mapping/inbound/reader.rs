@@ -1,5 +1,7 @@
 //! Finds what a rule's paths name, keeps the ledger, and collects diagnostics.
 
+use crate::clinical::mapping::inbound::code;
+use crate::clinical::mapping::inbound::composite::head;
 use crate::clinical::mapping::inbound::ledger::Ledger;
 use crate::clinical::mapping::inbound::ledger::LedgerEntry;
 use crate::clinical::mapping::inbound::ledger::Marks;
@@ -15,50 +17,13 @@ use crate::clinical::mapping::plan::Rule;
 use crate::clinical::mapping::plan::RuleId;
 use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
+use crate::diagnostic::Severity;
+use crate::formats::hl7v2;
 use crate::formats::hl7v2::Element;
 use crate::formats::hl7v2::Location;
 use crate::formats::hl7v2::Message;
 use crate::formats::hl7v2::Path;
 use crate::formats::hl7v2::Segment;
-
-/// The codes of reading; what each means stands in `diagnostic/codes/`.
-pub(super) mod code {
-    use crate::diagnostic::Code;
-
-    pub(in crate::clinical::mapping) const NO_MESSAGE: Code = Code::new("M100");
-    pub(super) const NOT_A_RESULT_CODE: &str = "M101";
-    pub(in crate::clinical::mapping) const NOT_A_RESULT: Code = Code::new(NOT_A_RESULT_CODE);
-    pub(super) const NO_PATIENT: Code = Code::new("M102");
-    pub(super) const NO_ORDER: Code = Code::new("M103");
-    pub(super) const ORPHAN_RESULT: Code = Code::new("M104");
-    pub(super) const REQUIRED: Code = Code::new("M105");
-    pub(super) const UNACCOUNTED: Code = Code::new("M106");
-    pub(super) const UNREAD: Code = Code::new("M107");
-    pub(super) const LOCAL_SEGMENT: Code = Code::new("M108");
-    pub(super) const PROCESSING_ID: Code = Code::new("M109");
-    pub(super) const NO_STATUS: Code = Code::new("M110");
-    pub(super) const UNKNOWN_STATUS: Code = Code::new("M111");
-    pub(super) const NOT_OF_TYPE: Code = Code::new("M112");
-    pub(super) const NO_TYPE: Code = Code::new("M113");
-    pub(super) const UNREAD_TYPE: Code = Code::new("M114");
-    pub(super) const NO_VALUE: Code = Code::new("M115");
-    pub(super) const COMPARATOR: Code = Code::new("M116");
-    pub(super) const ATTACHMENT: Code = Code::new("M117");
-    pub(super) const NOT_A_TIME: Code = Code::new("M118");
-    pub(super) const TIME_TWICE: Code = Code::new("M119");
-    pub(super) const TIME_NEVER: Code = Code::new("M120");
-    pub(super) const NO_OFFSET: Code = Code::new("M121");
-    pub(super) const DISAGREE: Code = Code::new("M122");
-    pub(super) const FALLBACK: Code = Code::new("M123");
-    pub(super) const REPEATED: Code = Code::new("M124");
-    pub(super) const NO_RESULT_CODE: Code = Code::new("T001");
-    pub(super) const CODE_UNMAPPED: Code = Code::new("T010");
-    pub(super) const CODE_CHECK_DIGIT: Code = Code::new("T011");
-    pub(super) const UNIT_UNMAPPED: Code = Code::new("T014");
-    pub(super) const NOT_UCUM: Code = Code::new("T015");
-    pub(super) const SEX_UNKNOWN: Code = Code::new("T020");
-    pub(super) const NOT_NHS_NUMBER: Code = Code::new("T030");
-}
 
 /// Fields of MSH that intake reads for every message: delimiters, sender and receiver, time, type, ids, version,
 /// acknowledgement conditions, character set.
@@ -73,7 +38,7 @@ pub(super) struct Scope<'o> {
     pub(super) current: Option<usize>,
 }
 
-impl<'o> Scope<'o> {
+impl Scope<'_> {
     pub(super) const fn at(self, current: usize) -> Self {
         Self { current: Some(current), ..self }
     }
@@ -104,11 +69,23 @@ impl<'a, 'm> Reader<'a, 'm> {
         }
     }
 
-    pub(super) fn error(&mut self, code: Code, at: Location, message: impl Into<String>, help: impl Into<String>) {
+    pub(super) fn error(
+        &mut self,
+        code: Code,
+        at: Location,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
         self.diagnostics.push(Diagnostic::error(code, message).at(at.to_string()).help(help));
     }
 
-    pub(super) fn warn(&mut self, code: Code, at: Location, message: impl Into<String>, help: impl Into<String>) {
+    pub(super) fn warn(
+        &mut self,
+        code: Code,
+        at: Location,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
         self.diagnostics.push(Diagnostic::warning(code, message).at(at.to_string()).help(help));
     }
 
@@ -122,7 +99,7 @@ impl<'a, 'm> Reader<'a, 'm> {
                 diagnostic.facts.push("rejected: the mapping says so".to_owned());
             }
             Decision::Keep => {
-                diagnostic.severity = crate::diagnostic::Severity::Warning;
+                diagnostic.severity = Severity::Warning;
                 diagnostic.facts.push("kept as sent: shown, and not interpreted".to_owned());
             }
         }
@@ -139,7 +116,31 @@ impl<'a, 'm> Reader<'a, 'm> {
         let field = header.field(11);
         if field.component(1).text().trim().is_empty() {
             let help = "ask the sender to fill MSH-11 with P for production";
-            self.error(code::PROCESSING_ID, field.location(), "the processing id is blank: this may be a test message", help);
+            self.error(
+                code::PROCESSING_ID,
+                field.location(),
+                "the processing id is blank: this may be a test message",
+                help,
+            );
+        }
+    }
+
+    /// Takes back an error that turns out to leave nothing unread.
+    ///
+    /// An unknown character set changes nothing where every character is ASCII, which all of table 0211 contain.
+    /// Where MSH-2 gives a role no character of its own, nothing is divided by it and its text stays whole, so only a
+    /// missing component or repetition separator leaves fields that cannot be told apart.
+    pub(super) fn excuse(&mut self, deviations: &[hl7v2::Deviation], delimiters: hl7v2::Delimiters) {
+        let ascii = |segment: &Segment<'_>| segment.raw().bytes().all(|byte| byte.is_ascii() && byte != 0x1B);
+        for (deviation, diagnostic) in deviations.iter().zip(&mut self.diagnostics) {
+            let harmless = match deviation.kind {
+                hl7v2::Kind::CharsetUnknown { .. } => self.segments.iter().all(ascii),
+                hl7v2::Kind::DelimitersUnusable => delimiters.component.is_some() && delimiters.repetition.is_some(),
+                _ => false,
+            };
+            if harmless {
+                diagnostic.severity = Severity::Warning;
+            }
         }
     }
 
@@ -171,12 +172,24 @@ impl<'a, 'm> Reader<'a, 'm> {
     /// The first element that the rule's sources name, else that its fallbacks name.
     ///
     /// All sources count as used, also those after the first that has something: the rule has considered them.
-    pub(super) fn first(&mut self, (id, rule): (RuleId, &'a Rule), scope: Scope<'_>) -> Option<Element<'m>> {
+    pub(super) fn first(&mut self, rule: (RuleId, &'a Rule), scope: Scope<'_>) -> Option<Element<'m>> {
+        self.first_that(rule, scope, |_| true)
+    }
+
+    fn first_that(
+        &mut self,
+        (id, rule): (RuleId, &'a Rule),
+        scope: Scope<'_>,
+        serves: impl Fn(Element<'m>) -> bool,
+    ) -> Option<Element<'m>> {
         let mut found: Option<Element<'m>> = None;
         let mut further = None;
         self.visit(id, &rule.sources, scope, |element| match found {
+            _ if !serves(element) => {}
             None => found = Some(element),
-            Some(first) if same_field(first, element) && first.raw() != element.raw() => further = Some(element),
+            Some(first) if same_field(first, element) && first.raw() != element.raw() => {
+                further = Some(element);
+            }
             Some(_) => {}
         });
         if let Some(element) = further {
@@ -185,7 +198,9 @@ impl<'a, 'm> Reader<'a, 'm> {
             self.warn(code::REPEATED, element.location(), message, help);
         }
         let mut fallback = None;
-        self.visit(id, &rule.fallback, scope, |element| fallback = fallback.or(Some(element)));
+        self.visit(id, &rule.fallback, scope, |element| {
+            fallback = fallback.or_else(|| serves(element).then_some(element));
+        });
         if found.is_none()
             && let Some(element) = fallback
         {
@@ -198,30 +213,44 @@ impl<'a, 'm> Reader<'a, 'm> {
 
     fn visit(&mut self, id: RuleId, paths: &[Path], scope: Scope<'_>, mut each: impl FnMut(Element<'m>)) {
         for path in paths {
-            let Some(at) = self.segment(path, scope) else { continue };
-            let Some(segment) = self.segments.get(at).copied() else { continue };
-            let Some(number) = path.field else { continue };
-            for element in path.select(segment).filter(Element::is_populated) {
-                if let Some(marks) = self.marks.get_mut(at) {
-                    marks.set(number);
-                }
-                self.uses.push(Use { rule: id, at: element.location() });
-                if !element.is_null() {
-                    each(element);
-                }
+            self.visit_path(id, path, scope, &mut each);
+        }
+    }
+
+    /// Gives every populated element of one path to `each`, and enters it in the ledger.
+    pub(super) fn visit_path(
+        &mut self,
+        id: RuleId,
+        path: &Path,
+        scope: Scope<'_>,
+        mut each: impl FnMut(Element<'m>),
+    ) {
+        let (Some(at), Some(number)) = (self.segment(path, scope), path.field) else { return };
+        let Some(segment) = self.segments.get(at).copied() else { return };
+        // Most fields that a mapping names are empty in most messages.
+        if segment.field(number).is_empty() {
+            return;
+        }
+        for element in path.select(segment).filter(Element::is_populated) {
+            if let Some(marks) = self.marks.get_mut(at) {
+                marks.set(number);
+            }
+            self.uses.push(Use { rule: id, at: element.location() });
+            if !element.is_null() {
+                each(element);
             }
         }
     }
 
-    /// The text of a field that holds one word, number or name: its first component, trimmed.
+    /// The text of a field that holds one word, number or name: its first part, trimmed.
     pub(super) fn word(&mut self, field: Field, scope: Scope<'_>) -> Option<String> {
         let rule = self.rule(field)?;
         if let Some(constant) = &rule.1.constant {
             return Some(constant.clone());
         }
-        let element = self.first(rule, scope)?;
-        let text = element.component(1).text().trim().to_owned();
-        (!text.is_empty()).then_some(text)
+        // An entity identifier may have its namespace filled and no identifier; the next source then serves.
+        let element = self.first_that(rule, scope, |element| head(element, 1).is_some())?;
+        head(element, 1)
     }
 
     /// The whole text of a field, repetitions as lines.
@@ -264,14 +293,23 @@ impl<'a, 'm> Reader<'a, 'm> {
     pub(super) fn close_ledger(&mut self) -> Ledger {
         if let Some((at, count)) = self.without_offset {
             let message = match count {
-                1 => "a time has no offset, and the mapping no `time_zone`: only its date is certain".to_owned(),
-                _ => format!("{count} times have no offset, and the mapping no `time_zone`: only their dates are certain"),
+                1 => "a time has no offset, and the mapping no `time_zone`: only its date is certain"
+                    .to_owned(),
+                _ => format!(
+                    "{count} times have no offset, and the mapping no `time_zone`: only their dates are certain"
+                ),
             };
-            self.warn(code::NO_OFFSET, at, message, "add `time_zone = \"Europe/London\"` to `[report]`, if that is where they were written");
+            self.warn(
+                code::NO_OFFSET,
+                at,
+                message,
+                "add `time_zone = \"Europe/London\"` to `[report]`, if that is where they were written",
+            );
         }
         let segments = std::mem::take(&mut self.segments);
         let is_result = |segment: &Segment<'_>| RESULT_SEGMENTS.contains(&segment.name());
         let first_result = segments.iter().position(is_result).unwrap_or(segments.len());
+        let last_result = segments.iter().rposition(is_result).unwrap_or(0);
         let mut entries = Vec::with_capacity(segments.len() * 12);
         for (at, segment) in segments.iter().enumerate() {
             let from = entries.len();
@@ -282,7 +320,7 @@ impl<'a, 'm> Reader<'a, 'm> {
                 .filter(|entry: &&LedgerEntry| entry.outcome == Outcome::Unaccounted)
                 .map(|entry| entry.field)
                 .collect();
-            self.tell_unread(*segment, &unread, at > first_result);
+            self.tell_unread(*segment, &unread, first_result < at && at < last_result);
         }
         self.segments = segments;
         Ledger { entries, uses: std::mem::take(&mut self.uses) }
@@ -303,13 +341,15 @@ impl<'a, 'm> Reader<'a, 'm> {
                 "OBR" | "OBX" | "NTE" | "SPM" | "PID" => number == 1,
                 _ => false,
             };
-            let ignored = || {
-                ignores.iter().position(|it| it.path.segment() == name && it.path.field.is_none_or(|it| it == number))
+            let by_name = || {
+                ignores
+                    .iter()
+                    .position(|it| it.path.segment() == name && it.path.field.is_none_or(|it| it == number))
             };
             let outcome = if read_always || marks.has(number) {
                 Outcome::Used
             } else {
-                ignored().map_or(Outcome::Unaccounted, Outcome::Ignored)
+                by_name().map_or(Outcome::Unaccounted, Outcome::Ignored)
             };
             entries.push(LedgerEntry { field: field.location(), outcome });
         }
@@ -330,13 +370,25 @@ impl<'a, 'm> Reader<'a, 'm> {
                 );
             }
         } else if name.starts_with('Z') && among_results {
-            let help = format!("add to {mapping} a rule that reads it, or `[[ignore]]` with `path = \"{name}\"` and `why = \"…\"`");
-            self.error(code::LOCAL_SEGMENT, segment.location(), format!("the local segment {name} stands among the results, and no rule reads it"), help);
+            let help = format!(
+                "add to {mapping} a rule that reads it, or `[[ignore]]` with `path = \"{name}\"` and `why = \"…\"`"
+            );
+            self.error(
+                code::LOCAL_SEGMENT,
+                segment.location(),
+                format!("the local segment {name} stands among the results, and no rule reads it"),
+                help,
+            );
         } else {
-            let fields: Vec<String> =
-                unread.iter().filter_map(|at| at.field_number()).map(|field| format!("{name}-{field}")).collect();
+            let fields: Vec<String> = unread
+                .iter()
+                .filter_map(Location::field_number)
+                .map(|field| format!("{name}-{field}"))
+                .collect();
             let message = format!("no rule reads {}", fields.join(", "));
-            let help = format!("nothing need be done; to silence this, add `[[ignore]]` with `path = \"{name}\"` to {mapping}");
+            let help = format!(
+                "nothing need be done; to silence this, add `[[ignore]]` with `path = \"{name}\"` to {mapping}"
+            );
             self.diagnostics.push(Diagnostic::info(code::UNREAD, message).at(first.to_string()).help(help));
         }
     }

@@ -1,0 +1,175 @@
+//! A configuration becomes a running gateway: opens the store, binds the doors, owns every task, ends them in order.
+//!
+//! First the doors close (a message being kept is still answered), then the lanes; what they had begun is in the store
+//! and goes on at the next start.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::clinical::interpret::rules::Knowledge;
+use crate::clinical::mapping::Catalog;
+use crate::clinical::mapping::outbound;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::config::library;
+use crate::diagnostic::Code;
+use crate::diagnostic::Diagnostic;
+use crate::http;
+use crate::http::admin;
+use crate::inbound::mllp;
+use crate::pipeline::Pipeline;
+use crate::pipeline::Wake;
+use crate::pipeline::accounts::Accounts;
+use crate::pipeline::advance::prepare;
+use crate::pipeline::advance::read;
+use crate::pipeline::deliver;
+use crate::pipeline::intake::Intake;
+use crate::pipeline::sessions::Sessions;
+use crate::pipeline::shutdown;
+use crate::pipeline::shutdown::Stop;
+use crate::store::Embedded;
+use crate::store::Store;
+use crate::store::embedded;
+
+/// Why a gateway did not start.
+#[derive(Debug)]
+pub enum Error {
+    /// A mapping, a knowledge file: everything that is wrong with them.
+    Rejected(Vec<Diagnostic>),
+    Failed(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Error {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// What the mapping folder compiles to.
+#[derive(Debug)]
+pub struct Compiled {
+    pub catalog: Catalog,
+    pub knowledge: Knowledge,
+    pub outbound: outbound::Mapping,
+}
+
+impl Compiled {
+    /// Compiles the embedded files, or those of a folder.
+    ///
+    /// # Errors
+    /// Every problem of every file, at once.
+    pub fn read(directory: Option<&Path>) -> Result<Self, Vec<Diagnostic>> {
+        let files = library::library(directory)?;
+        let mut found = Vec::new();
+        let catalog = Catalog::compile(&files).map_err(|it| found.extend(it)).ok();
+        let knowledge = Knowledge::compile(&files).map_err(|it| found.extend(it)).ok();
+        let outbound = compile_outbound(&files).map_err(|it| found.extend(it)).ok();
+        match (catalog, knowledge, outbound) {
+            (Some(catalog), Some(knowledge), Some(outbound)) => Ok(Self { catalog, knowledge, outbound }),
+            _ => Err(found),
+        }
+    }
+}
+
+/// Where the outbound mapping stands in the mapping folder.
+const OUTBOUND_FILE: &str = "cliniko/mapping.toml";
+
+fn compile_outbound(files: &BTreeMap<String, String>) -> Result<outbound::Mapping, Vec<Diagnostic>> {
+    let text = files.get(OUTBOUND_FILE).ok_or_else(|| {
+        vec![
+            Diagnostic::error(Code::new("C014"), format!("the mapping folder has no `{OUTBOUND_FILE}`"))
+                .help("copy it from the sources, and change it there"),
+        ]
+    })?;
+    outbound::Mapping::compile(OUTBOUND_FILE, text)
+}
+
+/// A gateway that serves.
+#[derive(Debug)]
+pub struct Running {
+    pub mllp: Option<SocketAddr>,
+    pub mllps: Option<SocketAddr>,
+    pub http: SocketAddr,
+    pub pipeline: Arc<Pipeline>,
+    pub sessions: Arc<Sessions>,
+    socket: PathBuf,
+    stop: Stop,
+    doors: JoinSet<()>,
+    lanes: JoinSet<()>,
+}
+
+/// Starts a gateway; when this returns, it takes messages.
+pub async fn start(config: Config, clock: Arc<dyn Clock>, demo: Option<http::Demo>) -> Result<Running, Error> {
+    let Compiled { catalog, knowledge, outbound } =
+        Compiled::read(config.mappings_directory.as_deref()).map_err(Error::Rejected)?;
+    let store = Arc::new(open(&config).await?);
+    let directory = config.store_directory;
+    let sessions = Sessions::open(Arc::clone(&store), Arc::clone(&clock), config.http.session)
+        .await
+        .context("cannot make session tokens")?;
+    let sessions = Arc::new(sessions);
+    let run = clock.new_id();
+    let started_ms = u64::try_from(clock.monotonic().as_millis()).unwrap_or(u64::MAX);
+    let pipeline = Arc::new(Pipeline {
+        accounts: Accounts::new(config.cliniko, Arc::clone(&clock)),
+        store,
+        clock,
+        feeds: config.feeds,
+        catalog,
+        knowledge,
+        outbound,
+        dangerous_test_nhs_numbers: config.dangerous_test_nhs_numbers,
+        wake: Wake::default(),
+        run,
+        started_ms,
+    });
+    let (stop, shutdown) = shutdown::channel();
+    let mllp = mllp::bind(config.mllp).await.context("cannot take messages")?;
+    let web = TcpListener::bind(config.http.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", config.http.listen))?;
+    let owner = admin::listen(&directory).context("cannot make the admin socket")?;
+    let (plain, tls, http) = (mllp.plain_address(), mllp.tls_address(), web.local_addr().context("the listener has no address")?);
+    let state = http::State::new(Arc::clone(&pipeline), Arc::clone(&sessions), config.http.body_bytes_max, demo);
+    let mut doors = JoinSet::new();
+    doors.spawn(mllp.run(Intake::new(Arc::clone(&pipeline)), shutdown.clone()));
+    doors.spawn(http::serve(web, http::router(state), shutdown.clone()));
+    doors.spawn(admin::serve(owner, admin::router(Arc::clone(&pipeline)), shutdown));
+    let mut lanes = JoinSet::new();
+    lanes.spawn(read::run(Arc::clone(&pipeline)));
+    lanes.spawn(prepare::run(Arc::clone(&pipeline)));
+    lanes.spawn(deliver::run(Arc::clone(&pipeline)));
+    let socket = directory.join(admin::SOCKET_NAME);
+    Ok(Running { mllp: plain, mllps: tls, http, pipeline, sessions, socket, stop, doors, lanes })
+}
+
+/// Opens the configured store with its master key.
+pub async fn open(config: &Config) -> Result<Store, anyhow::Error> {
+    let at = embedded::Config {
+        directory: config.store_directory.clone(),
+        cache_bytes: config.store_cache_bytes,
+    };
+    let opened = tokio::task::spawn_blocking(move || Embedded::open(&at));
+    let backend = opened.await.context("opening the store met a defect of the gateway")??;
+    Ok(Store::open(Arc::new(backend), config.master_key.clone()).await?)
+}
+
+impl Running {
+    /// Ends the gateway: doors first, then lanes.
+    pub async fn stop(mut self) {
+        self.stop.stop();
+        while self.doors.join_next().await.is_some() {}
+        self.lanes.shutdown().await;
+        if let Err(error) = std::fs::remove_file(&self.socket) {
+            tracing::debug!(error = &error as &dyn std::error::Error, "the admin socket was gone already");
+        }
+        tracing::info!("stopped");
+    }
+}

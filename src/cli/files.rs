@@ -1,0 +1,83 @@
+//! Message files named on the command line: those given, and all in the folders given, in order of name.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::diagnostic::Code;
+use crate::diagnostic::Diagnostic;
+
+/// A file is read whole; a longer one is split first.
+const FILE_BYTES_MAX: u64 = 512 << 20;
+/// Folders within folders; a link that leads back ends here.
+const DEPTH_MAX: usize = 16;
+
+/// One file, read or not.
+pub(crate) struct File {
+    pub(crate) path: PathBuf,
+    pub(crate) bytes: Result<Vec<u8>, Diagnostic>,
+}
+
+/// Each file, read when its turn comes.
+pub(crate) fn all(given: &[PathBuf]) -> impl Iterator<Item = File> {
+    let mut paths = Vec::new();
+    for path in given {
+        walk(path, DEPTH_MAX, &mut paths);
+    }
+    paths.into_iter().map(|path| {
+        let bytes = read(&path).map_err(|error| unreadable(&error));
+        File { path, bytes }
+    })
+}
+
+fn walk(path: &Path, depth: usize, paths: &mut Vec<PathBuf>) {
+    if !path.is_dir() {
+        paths.push(path.to_owned());
+        return;
+    }
+    let entries = fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let Some((mut entries, depth)) = entries.ok().zip(depth.checked_sub(1)) else {
+        // Reading it as a file tells why it cannot be read.
+        paths.push(path.to_owned());
+        return;
+    };
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries.iter().filter(|it| !it.file_name().as_encoded_bytes().starts_with(b".")) {
+        walk(&entry.path(), depth, paths);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the command line names the files it reads")]
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    if fs::metadata(path)?.len() > FILE_BYTES_MAX {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    fs::read(path)
+}
+
+fn unreadable(error: &io::Error) -> Diagnostic {
+    Diagnostic::error(Code::new("C015"), format!("the file cannot be read: {error}"))
+        .help("check its name and who may read it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_walked_in_order_and_what_cannot_be_read_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["b/2.hl7", "a.hl7", "b/1.hl7", "b/.hidden"] {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::File::create(path).unwrap();
+        }
+        let missing = folder.path().join("missing.hl7");
+        let files: Vec<File> = all(&[folder.path().to_owned(), missing.clone()]).collect();
+        let names: Vec<_> =
+            files.iter().map(|it| it.path.strip_prefix(folder.path()).unwrap().display().to_string()).collect();
+        assert_eq!(names, ["a.hl7", "b/1.hl7", "b/2.hl7", "missing.hl7"]);
+        assert_eq!(files.iter().filter(|it| it.bytes.is_err()).count(), 1);
+    }
+}

@@ -1,0 +1,140 @@
+//! The store's one owner, however it is reached: the running gateway over its socket, or this command itself.
+//!
+//! With none running, the command opens the store and serves the very same router to itself over a pair of sockets, so
+//! that there is one way to ask and the output is the same either way.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use anyhow::bail;
+use axum::body::Bytes;
+use http_body_util::BodyExt;
+use http_body_util::Full;
+use hyper::Method;
+use hyper::Request;
+use hyper::Response;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde_json::Value;
+use tokio::net::UnixStream;
+
+use crate::app;
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::http::admin;
+use crate::store;
+use crate::store::embedded;
+
+/// The longest answer that is read whole; lists are read line by line.
+const ANSWER_BYTES_MAX: usize = 256 << 20;
+
+/// What to do where there is no store yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    Make,
+    Refuse,
+}
+
+/// A connection to whoever has the store open.
+pub(crate) struct Owner(http1::SendRequest<Full<Bytes>>);
+
+impl Owner {
+    /// Connects to the running gateway, or opens the store.
+    pub(crate) async fn reach(config: &Config, missing: Missing) -> anyhow::Result<Self> {
+        let stream = match UnixStream::connect(config.store_directory.join(admin::SOCKET_NAME)).await {
+            Ok(stream) => stream,
+            // Nobody listens; if somebody has the store open all the same, opening it says so.
+            Err(_) => own(config, missing).await?,
+        };
+        Self::over(stream).await
+    }
+
+    /// Talks over a stream that is connected.
+    pub(crate) async fn over(stream: UnixStream) -> anyhow::Result<Self> {
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.context("cannot talk to the gateway")?;
+        tokio::spawn(connection);
+        Ok(Self(sender))
+    }
+
+    /// Asks, and gives the answer as it comes; a refusal is an error with the owner's own words.
+    async fn ask(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> anyhow::Result<Response<Incoming>> {
+        let request = Request::builder().method(method).uri(path).header("host", "gateway");
+        let request = match body {
+            Some(body) => request
+                .header("content-type", "application/json")
+                .body(Full::from(serde_json::to_vec(body).context("the request cannot be written")?)),
+            None => request.body(Full::default()),
+        };
+        let response = self.0.send_request(request?).await.context("the gateway did not answer")?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let words = whole(response).await.unwrap_or_default();
+        let refusal: Option<Value> = serde_json::from_slice(&words).ok();
+        match refusal.as_ref().and_then(|it| it.get("error")?.as_str()) {
+            Some(words) => bail!("{words}"),
+            None => bail!("the gateway answered with status {status}; is it of another version?"),
+        }
+    }
+
+    pub(crate) async fn get(&mut self, path: &str) -> anyhow::Result<Value> {
+        let answer = whole(self.ask(Method::GET, path, None::<&()>).await?).await?;
+        serde_json::from_slice(&answer).context("the gateway's answer is not JSON")
+    }
+
+    pub(crate) async fn get_bytes(&mut self, path: &str) -> anyhow::Result<Bytes> {
+        whole(self.ask(Method::GET, path, None::<&()>).await?).await
+    }
+
+    pub(crate) async fn post(&mut self, path: &str, body: &impl Serialize) -> anyhow::Result<Value> {
+        let answer = whole(self.ask(Method::POST, path, Some(body)).await?).await?;
+        serde_json::from_slice(&answer).context("the gateway's answer is not JSON")
+    }
+
+    /// Gives each line of a streamed answer to `take`, until it has had enough.
+    pub(crate) async fn lines(&mut self, path: &str, mut take: impl FnMut(&str) -> bool) -> anyhow::Result<()> {
+        let mut body = self.ask(Method::GET, path, None::<&()>).await?.into_body();
+        let mut rest = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.context("the gateway broke off")?;
+            let Ok(data) = frame.into_data() else { continue };
+            rest.extend_from_slice(&data);
+            while let Some(end) = memchr::memchr(b'\n', &rest) {
+                let after = rest.split_off(end + 1);
+                let line = std::mem::replace(&mut rest, after);
+                let line = str::from_utf8(&line).context("the gateway's answer is not text")?;
+                if !take(line.trim_end()) {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn whole(response: Response<Incoming>) -> anyhow::Result<Bytes> {
+    let body = http_body_util::Limited::new(response.into_body(), ANSWER_BYTES_MAX);
+    let collected = body.collect().await.map_err(|error| anyhow::anyhow!("the gateway broke off: {error}"))?;
+    Ok(collected.to_bytes())
+}
+
+/// Opens the store and serves it to ourselves.
+async fn own(config: &Config, missing: Missing) -> anyhow::Result<UnixStream> {
+    let directory = &config.store_directory;
+    if missing == Missing::Refuse && !directory.join(embedded::FILE_NAME).exists() {
+        return Err(store::Error::NoStore { directory: directory.clone() }.into());
+    }
+    let store = Arc::new(app::open(config).await?);
+    let state = admin::State::new(store, Arc::new(SystemClock::new()), &config.feeds);
+    let (ours, theirs) = UnixStream::pair().context("cannot make a pair of sockets")?;
+    tokio::spawn(admin::serve_one(theirs, admin::router(state)));
+    Ok(ours)
+}

@@ -1,0 +1,68 @@
+//! `gateway serve`: runs until it is told to end.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use serde_json::json;
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
+
+use crate::app;
+use crate::cli::ConfigArguments;
+use crate::cli::Failure;
+use crate::cli::Format;
+use crate::cli::Outcome;
+use crate::cli::output;
+use crate::clock::SystemClock;
+use crate::telemetry;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: gateway serve --config gateway.toml\n\nThe first line on standard output says where it listens, once it is ready.")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    config: ConfigArguments,
+}
+
+pub(crate) fn run(arguments: &Arguments, format: Format) -> super::Result {
+    let (config, warnings) = arguments.config.load()?;
+    output::diagnostics(&warnings, "configuration", format);
+    telemetry::start(&config.log_level, config.log_format)?;
+    runtime()?.block_on(async {
+        let running = app::start(config, Arc::new(SystemClock::new()), None).await.map_err(Failure::from)?;
+        let address = |it: Option<std::net::SocketAddr>| it.map(|it| it.to_string());
+        output::json(&json!({
+            "ready": true,
+            "mllp": address(running.mllp),
+            "mllps": address(running.mllps),
+            "http": format!("http://{}", running.http),
+        }));
+        interrupted().await?;
+        running.stop().await;
+        Ok(Outcome::Done)
+    })
+}
+
+impl From<app::Error> for Failure {
+    fn from(error: app::Error) -> Self {
+        match error {
+            app::Error::Rejected(diagnostics) => Self::Configuration(diagnostics),
+            app::Error::Failed(error) => Self::Failed(error),
+        }
+    }
+}
+
+/// The runtime every command that waits for something uses.
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
+}
+
+/// Returns when the process is asked to end, by the terminal or by its supervisor.
+pub(crate) async fn interrupted() -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,322 @@
+//! The value of a result (OBX-5), by its declared type (OBX-2).
+//!
+//! A number is read only where the type allows one and the text is one. Anything else stays the text that was sent: a
+//! decimal comma, a trailing `*` or an unknown type is told, and never repaired.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::clinical::mapping::inbound::code;
+use crate::clinical::mapping::inbound::composite::code_of;
+use crate::clinical::mapping::inbound::composite::part;
+use crate::clinical::mapping::inbound::reader::Reader;
+use crate::clinical::mapping::inbound::reader::Scope;
+use crate::clinical::mapping::language::Field;
+use crate::clinical::mapping::plan::Decision;
+use crate::clinical::mapping::plan::Rule;
+use crate::clinical::mapping::plan::RuleId;
+use crate::clinical::mapping::plan::TypeSource;
+use crate::clinical::model::AbsentReason;
+use crate::clinical::model::Attachment;
+use crate::clinical::model::Comparator;
+use crate::clinical::model::Number;
+use crate::clinical::model::ResultStatus;
+use crate::clinical::model::Sensitive;
+use crate::clinical::model::Value;
+use crate::diagnostic::Code;
+use crate::diagnostic::Diagnostic;
+use crate::formats::hl7v2::Element;
+use crate::formats::hl7v2::Location;
+
+/// A value, the document it may carry, and whether rules may speak of it.
+pub(super) struct ReadValue {
+    pub(super) value: Value,
+    pub(super) attachment: Option<Attachment>,
+    pub(super) interpretable: bool,
+}
+
+impl ReadValue {
+    const fn plain(value: Value) -> Self {
+        Self { value, attachment: None, interpretable: true }
+    }
+
+    const fn uninterpreted(value: Value) -> Self {
+        Self { value, attachment: None, interpretable: false }
+    }
+}
+
+impl<'a, 'm> Reader<'a, 'm> {
+    pub(super) fn value(&mut self, scope: Scope<'_>, obx: Location, status: ResultStatus) -> ReadValue {
+        let Some(rule) = self.rule(Field::ResultValue) else {
+            return ReadValue::plain(Value::Absent { reason: AbsentReason::Unknown });
+        };
+        let sent_type = self.value_type(rule, scope);
+        let elements = self.all(rule, scope);
+        let [first, rest @ ..] = elements.as_slice() else {
+            return self.absent(rule.1, scope, obx, status);
+        };
+        let decision = rule.1.unmapped.unwrap_or(Decision::Keep);
+        let Some(sent_type) = sent_type else {
+            let message = "the value has no type (OBX-2), so no number is read from it";
+            let help = "ask the sender to fill OBX-2: NM for a number, ST for text";
+            self.decide_at(decision, code::NO_TYPE, first.location(), message, help);
+            return ReadValue::uninterpreted(text_of(&elements));
+        };
+        if let Some((_, meant)) = rule.1.retype.iter().find(|(from, _)| *from == sent_type)
+            && rest.is_empty()
+            && let Some(value) = number(*first)
+                .or_else(|| structured(*first))
+                .filter(|_| matches!(meant.as_str(), "NM" | "SN"))
+        {
+            return ReadValue::plain(value);
+        }
+        if !rest.is_empty() && !matches!(sent_type.as_str(), "ST" | "TX" | "FT" | "ID" | "IS") {
+            let message = "the value repeats: its repetitions are kept as lines of text";
+            let help = "ask the sender for one OBX for each value";
+            self.warn(code::REPEATED, first.location(), message, help);
+            return ReadValue::uninterpreted(text_of(&elements));
+        }
+        self.typed(&sent_type, *first, &elements, decision, obx)
+    }
+
+    fn typed(
+        &mut self,
+        sent_type: &str,
+        element: Element<'m>,
+        all: &[Element<'m>],
+        decision: Decision,
+        obx: Location,
+    ) -> ReadValue {
+        match sent_type {
+            "NM" => self.numeric(element, decision),
+            "SN" => match structured(element) {
+                Some(value) => ReadValue::plain(value),
+                None => self.not_of_type("SN", element, joined(element), decision),
+            },
+            "NR" => match range(element) {
+                Some(value) => ReadValue::plain(value),
+                None => self.not_of_type("NR", element, joined(element), decision),
+            },
+            "ST" | "TX" | "FT" | "ID" | "IS" | "SI" | "TM" => ReadValue::plain(text_of(all)),
+            "CE" | "CWE" | "CNE" | "CF" => ReadValue::plain(Value::Coded { code: code_of(element) }),
+            "DT" | "TS" | "DTM" => match self.moment_of(element, sent_type == "DT", decision) {
+                Some(moment) => ReadValue::plain(Value::Moment { moment }),
+                None => ReadValue::uninterpreted(text_of(all)),
+            },
+            "ED" => self.embedded(element, decision, obx),
+            "RP" => pointer(element, obx),
+            _ => {
+                let message = format!("values of type `{sent_type}` are kept as text");
+                let help = "nothing need be done; rules do not speak of this result";
+                self.warn(code::UNREAD_TYPE, element.location(), message, help);
+                ReadValue::uninterpreted(text_of(all))
+            }
+        }
+    }
+
+    fn value_type(&mut self, (id, rule): (RuleId, &'a Rule), scope: Scope<'_>) -> Option<String> {
+        match rule.value_type.as_ref()? {
+            TypeSource::Fixed(word) => Some(word.clone()),
+            TypeSource::Path(path) => {
+                let mut found = None;
+                self.visit_path(id, path, scope, |element| {
+                    found = found.take().or_else(|| part(element.component(1)));
+                });
+                found
+            }
+        }
+    }
+
+    fn absent(&mut self, rule: &Rule, scope: Scope<'_>, obx: Location, status: ResultStatus) -> ReadValue {
+        let null = rule.sources.iter().any(|path| self.is_null(path, scope));
+        let reason = match status {
+            ResultStatus::Cancelled => AbsentReason::NotPerformed,
+            ResultStatus::Registered => AbsentReason::Pending,
+            _ if null => AbsentReason::Null,
+            _ => AbsentReason::Unknown,
+        };
+        if reason == AbsentReason::Unknown {
+            let help =
+                "look at the notes beside it, or ask the laboratory; the result is shown without a value";
+            self.warn(code::NO_VALUE, obx.field(5), "the result has no value, and nothing says why", help);
+        }
+        ReadValue::plain(Value::Absent { reason })
+    }
+
+    fn numeric(&mut self, element: Element<'m>, decision: Decision) -> ReadValue {
+        let Some(value) = number(element) else {
+            return self.not_of_type("NM", element, element.text().into_owned(), decision);
+        };
+        if matches!(&value, Value::Quantity { comparator: Some(_), .. }) {
+            // Labs send `<0.01` as NM, which chapter 2A does not allow (it is an SN). The comparator is clinically
+            // meaningful, so it is kept beside the number and does not hold.
+            let help = "nothing need be done; the standard's type for it is SN";
+            self.warn(code::COMPARATOR, element.location(), "a number (NM) has a comparator before it", help);
+        }
+        ReadValue::plain(value)
+    }
+
+    fn not_of_type(
+        &mut self,
+        declared: &str,
+        element: Element<'m>,
+        text: String,
+        decision: Decision,
+    ) -> ReadValue {
+        let message =
+            format!("the value is not of its declared type {declared}; it is kept as the text that was sent");
+        let help = format!(
+            "ask the sender to send text as ST, and {declared} as the standard has it (a decimal point, no trailing marks)"
+        );
+        self.decide_at(decision, code::NOT_OF_TYPE, element.location(), &message, &help);
+        ReadValue::uninterpreted(Value::Text { text })
+    }
+
+    /// ED: source application, type, subtype, encoding, data (chapter 2A, §2.A.24).
+    fn embedded(&mut self, element: Element<'m>, decision: Decision, obx: Location) -> ReadValue {
+        let data = element.component(5);
+        let Some(sent) = part(data) else {
+            return self.not_of_type("ED", element, element.text().into_owned(), decision);
+        };
+        let encoding = part(element.component(4)).unwrap_or_default().to_ascii_lowercase();
+        let base64: String = match encoding.as_str() {
+            "a" => STANDARD.encode(sent.as_bytes()),
+            "hex" => match from_hex(&sent) {
+                Some(bytes) => STANDARD.encode(bytes),
+                None => return self.not_of_type("ED", data, sent, decision),
+            },
+            // Line breaks inside base64 are legal (RFC 2045) and arrive as escapes.
+            _ => sent.split_whitespace().collect(),
+        };
+        let sound = STANDARD.decode(&base64).is_ok();
+        if !sound {
+            let message = "the document is not whole base64: it was cut short or damaged";
+            let help = "ask the sender for the document again";
+            self.decide_at(decision, code::ATTACHMENT, data.location(), message, help);
+        }
+        let attachment = Attachment {
+            id: obx.to_string(),
+            media_type: media_type(element),
+            base64: Some(Sensitive::new(base64)),
+            pointer: None,
+            title: None,
+        };
+        // The index is set where the report's attachments are gathered.
+        ReadValue {
+            value: Value::Attachment { index: 0 },
+            attachment: Some(attachment),
+            interpretable: sound,
+        }
+    }
+
+    fn decide_at(&mut self, decision: Decision, code: Code, at: Location, message: &str, help: &str) {
+        self.decide(decision, Diagnostic::error(code, message).at(at.to_string()).help(help));
+    }
+}
+
+/// RP: pointer, application, type, subtype (chapter 2A, §2.A.65).
+fn pointer(element: Element<'_>, obx: Location) -> ReadValue {
+    let attachment = Attachment {
+        id: obx.to_string(),
+        media_type: media_type_of(part(element.component(3)), part(element.component(4))),
+        base64: None,
+        pointer: part(element.component(1)).or_else(|| part(element)).map(Sensitive::new),
+        title: None,
+    };
+    ReadValue { value: Value::Attachment { index: 0 }, attachment: Some(attachment), interpretable: true }
+}
+
+fn media_type(element: Element<'_>) -> Option<String> {
+    media_type_of(part(element.component(2)), part(element.component(3)))
+}
+
+/// HL7 tables 0191 and 0291 as a MIME type, or the MIME type itself where the sender wrote one.
+fn media_type_of(kind: Option<String>, subtype: Option<String>) -> Option<String> {
+    let kind = kind.unwrap_or_default();
+    let subtype = subtype.unwrap_or_default().to_ascii_lowercase();
+    if kind.contains('/') {
+        return Some(kind.to_ascii_lowercase());
+    }
+    match subtype.as_str() {
+        "pdf" => return Some("application/pdf".to_owned()),
+        "" => return kind.eq_ignore_ascii_case("pdf").then(|| "application/pdf".to_owned()),
+        _ if subtype.contains('/') => return Some(subtype),
+        _ => {}
+    }
+    let top = match kind.to_ascii_lowercase().as_str() {
+        "ap" | "application" => "application",
+        "au" | "audio" => "audio",
+        "im" | "image" => "image",
+        "text" | "tx" | "ft" => "text",
+        "video" => "video",
+        _ => return None,
+    };
+    let subtype = if subtype == "jpg" { "jpeg" } else { subtype.as_str() };
+    Some(format!("{top}/{subtype}"))
+}
+
+/// A number, with a comparator before it if there is one.
+fn number(element: Element<'_>) -> Option<Value> {
+    if element.is_divided() {
+        return None;
+    }
+    let text = element.text();
+    let sent = text.trim();
+    let (comparator, digits) = match Comparator::split(sent) {
+        Some((comparator, digits)) => (Some(comparator), digits),
+        None => (None, sent),
+    };
+    Some(Value::Quantity { sent: sent.to_owned(), comparator, number: Number::parse(digits)? })
+}
+
+/// SN: comparator, number, separator, number (chapter 2A, §2.A.70).
+fn structured(element: Element<'_>) -> Option<Value> {
+    let [first, one, separator, two] = [1, 2, 3, 4].map(|place| part(element.component(place)));
+    if element.components().count() > 4 {
+        return None;
+    }
+    let comparator = match first.as_deref() {
+        None | Some("=") => None,
+        Some(text) => match Comparator::split(text) {
+            Some((comparator, "")) => Some(comparator),
+            // `<>` and words have no comparator of ours; `<5` in one part is no SN.
+            _ => return None,
+        },
+    };
+    let number = Number::parse(&one?)?;
+    let sent = joined(element);
+    match (separator.as_deref(), two) {
+        (None, None) => Some(Value::Quantity { sent, comparator, number }),
+        (Some("-"), Some(high)) if comparator.is_none() => {
+            Some(Value::Range { sent, low: number, high: Number::parse(&high)? })
+        }
+        (Some(":" | "/"), Some(low)) => {
+            Some(Value::Ratio { sent, comparator, numerator: number, denominator: Number::parse(&low)? })
+        }
+        _ => None,
+    }
+}
+
+/// NR: low and high.
+fn range(element: Element<'_>) -> Option<Value> {
+    let low = Number::parse(&part(element.component(1))?)?;
+    let high = Number::parse(&part(element.component(2))?)?;
+    Some(Value::Range { sent: format!("{low}-{high}"), low, high })
+}
+
+/// The components one after the other, as a person would write them.
+fn joined(element: Element<'_>) -> String {
+    element.components().filter_map(part).collect()
+}
+
+fn text_of(elements: &[Element<'_>]) -> Value {
+    let lines: Vec<_> = elements.iter().map(Element::text).collect();
+    Value::Text { text: lines.join("\n") }
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u32> =
+        text.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_digit(16)).collect::<Option<_>>()?;
+    let (pairs, []) = digits.as_chunks::<2>() else { return None };
+    pairs.iter().map(|[high, low]| u8::try_from(high * 16 + low).ok()).collect()
+}

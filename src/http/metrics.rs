@@ -1,0 +1,67 @@
+//! Counts for Prometheus, in its text format (version 0.0.4). Labels are names of clinics and states: no patient's.
+//!
+//! Message and case counts are durable: they are kept with the changes they count, and outlive a restart.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use axum::extract;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::response::Response;
+
+use crate::http::State;
+use crate::http::problem::Refused;
+use crate::pipeline::Pipeline;
+use crate::pipeline::records::job;
+use crate::pipeline::records::message;
+use crate::pipeline::review;
+use crate::store;
+
+const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+const CASES_PREFIX: &str = "cases.";
+
+pub(super) async fn metrics(extract::State(state): extract::State<State>) -> Result<Response, Refused> {
+    let text = text(&state.pipeline)?;
+    Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], text).into_response())
+}
+
+fn text(pipeline: &Pipeline) -> Result<String, store::Error> {
+    let store = pipeline.store.as_ref();
+    let mut page = Page::default();
+    page.family("gateway_messages", "gauge", "Kept messages by state.");
+    for state in message::State::ALL {
+        page.sample(&format!("gateway_messages{{state=\"{}\"}}", state.as_str()), store.counter(&state.counter())?);
+    }
+    page.family("gateway_messages_duplicates", "counter", "Messages that came again and were answered as before.");
+    page.sample("gateway_messages_duplicates", store.counter(message::DUPLICATES)?);
+    page.family("gateway_cases", "gauge", "Cases by clinic and state.");
+    let mut clinics = BTreeSet::new();
+    for (name, count) in store.counters(CASES_PREFIX)? {
+        // A clinic's name is letters, digits and hyphens (`config::is_slug`), so the last dot ends it.
+        let Some((clinic, state)) = name.strip_prefix(CASES_PREFIX).and_then(|it| it.rsplit_once('.')) else { continue };
+        page.sample(&format!("gateway_cases{{clinic=\"{clinic}\",state=\"{state}\"}}"), count);
+        clinics.insert(clinic.to_owned());
+    }
+    let clinics: Vec<String> = clinics.into_iter().collect();
+    page.family("gateway_critical_unseen", "gauge", "Emergencies that no clinician has opened.");
+    page.sample("gateway_critical_unseen", review::critical_unseen(store, &clinics)?);
+    page.family("gateway_jobs_waiting", "gauge", "Jobs in all lanes, counted to a thousand.");
+    page.sample("gateway_jobs_waiting", job::waiting(store)?);
+    page.family("gateway_store_writable", "gauge", "1 while the store takes changes.");
+    page.sample("gateway_store_writable", u8::from(store.is_writable()));
+    Ok(page.0)
+}
+
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}").expect("writing to a String does not fail");
+    }
+
+    fn sample(&mut self, name: &str, value: impl std::fmt::Display) {
+        writeln!(self.0, "{name} {value}").expect("writing to a String does not fail");
+    }
+}

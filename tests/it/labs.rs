@@ -1,0 +1,237 @@
+//! Every example beside a laboratory's mapping, against its committed expectation.
+//!
+//! `BLESS=1 cargo test --test it labs` writes the expectations anew; look at the difference before committing it.
+
+#![expect(clippy::disallowed_methods, reason = "a test reads the files of the repository")]
+#![expect(clippy::unwrap_used, reason = "a file that cannot be read fails the test")]
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+
+use haemosync_gateway::clinical::mapping::Catalog;
+use haemosync_gateway::clinical::mapping::Reading;
+use haemosync_gateway::clinical::mapping::Status;
+use haemosync_gateway::diagnostic::codes;
+use haemosync_gateway::diagnostic::render;
+use haemosync_gateway::formats::hl7v2;
+
+const EXAMPLES_MIN: usize = 6;
+
+fn mappings() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings")
+}
+
+fn folders(parent: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(parent).unwrap_or_else(|error| panic!("{}: {error}", parent.display()));
+    let mut found: Vec<PathBuf> =
+        entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
+    found.sort();
+    found
+}
+
+fn name(path: &Path) -> &str {
+    path.file_name().unwrap().to_str().unwrap()
+}
+
+fn catalog() -> Catalog {
+    let mut files = BTreeMap::new();
+    for lab in folders(&mappings().join("labs")) {
+        for entry in
+            fs::read_dir(&lab).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file())
+        {
+            let key = format!("labs/{}/{}", name(&lab), name(&entry));
+            files.insert(key, fs::read_to_string(&entry).unwrap());
+        }
+    }
+    Catalog::compile(&files).unwrap_or_else(|problems| {
+        panic!("{}", problems.iter().map(|it| render::plain(it, "")).collect::<String>())
+    })
+}
+
+/// Each example of an HL7 v2 laboratory: where it is, its bytes, how its mapping reads it.
+fn examples() -> Vec<(PathBuf, Vec<u8>, Reading)> {
+    let catalog = catalog();
+    let mut examples = Vec::new();
+    for lab in folders(&mappings().join("labs")) {
+        let Some(mapping) = catalog.lab(name(&lab)) else { continue };
+        for example in folders(&lab.join("examples")) {
+            let bytes = fs::read(example.join("message.hl7")).unwrap();
+            let reading = mapping.read_decoded(&hl7v2::decode(&bytes));
+            examples.push((example, bytes, reading));
+        }
+    }
+    examples
+}
+
+fn told(reading: &Reading) -> String {
+    let mut text = format!("{}\n", reading.status.as_str());
+    for diagnostic in &reading.diagnostics {
+        let _ = write!(text, "\n{}", render::plain(diagnostic, ""));
+    }
+    text
+}
+
+/// The digest changes with any row of any table, and says nothing of how this message was read.
+fn reports(reading: &Reading) -> String {
+    let mut reports = reading.reports.clone();
+    for report in &mut reports {
+        "(digest)".clone_into(&mut report.origin.mapping_digest);
+    }
+    serde_json::to_string_pretty(&reports).unwrap() + "\n"
+}
+
+fn check(path: &Path, found: &str) -> Option<String> {
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(path, found).unwrap();
+        return None;
+    }
+    let expected = fs::read_to_string(path).unwrap_or_default();
+    let line = expected.lines().zip(found.lines()).position(|(a, b)| a != b);
+    let line = line.unwrap_or_else(|| expected.lines().count().min(found.lines().count()));
+    (expected != found).then(|| {
+        let of = |text: &str| text.lines().nth(line).unwrap_or("(the end)").to_owned();
+        format!("{}:{}\n  expected {}\n  found    {}", path.display(), line + 1, of(&expected), of(found))
+    })
+}
+
+#[test]
+fn every_example_reads_as_expected() {
+    let mut differences = Vec::new();
+    for (folder, _, reading) in examples() {
+        differences.extend(check(&folder.join("report.json"), &reports(&reading)));
+        differences.extend(check(&folder.join("diagnostics.txt"), &told(&reading)));
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+#[test]
+fn each_laboratory_has_examples_that_pass_and_that_are_held() {
+    let mut labs: BTreeMap<String, Vec<Status>> = BTreeMap::new();
+    for (folder, _, reading) in examples() {
+        let lab = name(folder.parent().and_then(Path::parent).unwrap()).to_owned();
+        labs.entry(lab).or_default().push(reading.status);
+    }
+    for (lab, readings) in labs {
+        assert!(readings.len() >= EXAMPLES_MIN, "{lab} has {} examples", readings.len());
+        assert!(readings.contains(&Status::Mapped) && readings.contains(&Status::Held), "{lab}");
+    }
+}
+
+#[test]
+fn no_result_vanishes() {
+    for (folder, bytes, reading) in
+        examples().into_iter().filter(|(_, _, reading)| reading.status != Status::Rejected)
+    {
+        let decoded = hl7v2::decode(&bytes);
+        let message = decoded.message.unwrap();
+        let sent: BTreeSet<String> = message
+            .segments()
+            .filter(|segment| segment.name() == "OBX")
+            .map(|segment| segment.location().to_string())
+            .collect();
+        let results =
+            reading.reports.iter().flat_map(|report| report.results().map(|result| result.id.0.clone()));
+        let named =
+            reading.diagnostics.iter().filter_map(|it| it.position.split('-').next().map(str::to_owned));
+        let accounted: BTreeSet<String> =
+            results.chain(named.filter(|place| place.starts_with("OBX"))).collect();
+        assert_eq!(accounted, sent, "{}", folder.display());
+    }
+}
+
+#[test]
+fn every_diagnostic_is_explained_and_helps() {
+    for (folder, _, reading) in examples() {
+        for diagnostic in &reading.diagnostics {
+            let place = format!("{}: {}", folder.display(), diagnostic.code);
+            assert!(codes::find(diagnostic.code.as_str()).is_some(), "{place} is not explained");
+            assert!(
+                !diagnostic.help.is_empty() && !diagnostic.position.is_empty(),
+                "{place} has no help or place"
+            );
+        }
+    }
+}
+
+#[test]
+fn no_diagnostic_holds_a_patients_name_or_number() {
+    for (folder, bytes, reading) in examples() {
+        let told = told(&reading);
+        let decoded = hl7v2::decode(&bytes);
+        let Some(patient) = decoded.message.as_ref().and_then(|message| message.first("PID")) else {
+            continue;
+        };
+        for secret in
+            [patient.field(3).component(1), patient.field(5).component(1), patient.field(5).component(2)]
+        {
+            assert!(!told.contains(secret.raw()), "{}", folder.display());
+        }
+    }
+}
+
+#[test]
+fn every_ledger_is_total() {
+    for (folder, bytes, reading) in
+        examples().into_iter().filter(|(_, _, reading)| reading.status != Status::Rejected)
+    {
+        let decoded = hl7v2::decode(&bytes);
+        let message = decoded.message.unwrap();
+        let populated = message
+            .segments()
+            .flat_map(|segment| segment.fields().filter(hl7v2::Element::is_populated).collect::<Vec<_>>());
+        assert_eq!(reading.ledger.entries.len(), populated.count(), "{}", folder.display());
+        let among_results = |name: &str| ["OBR", "OBX", "NTE", "SPM"].contains(&name);
+        let unread = reading.ledger.unaccounted().any(|field| among_results(field.segment_name()));
+        assert!(!unread || reading.status == Status::Held, "{}", folder.display());
+    }
+}
+
+/// A readable ORU^R01: MSH-9 says so, and there is a PID, an OBR and an OBX.
+fn is_readable_result(message: &hl7v2::Message<'_>) -> bool {
+    let [kind, trigger, _] = message.message_type();
+    kind == "ORU" && trigger == "R01" && ["PID", "OBR", "OBX"].iter().all(|it| message.first(it).is_some())
+}
+
+/// Real messages that were never written for us: most of them map, the rest are held with position and remedy, and no
+/// result of any vanishes.
+#[test]
+fn the_standard_mapping_reads_most_of_the_shared_corpus() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus/hl7v2");
+    if !root.is_dir() {
+        eprintln!(
+            "SKIPPED the_standard_mapping_reads_most_of_the_shared_corpus: there is no {}",
+            root.display()
+        );
+        return;
+    }
+    let catalog = catalog();
+    let standard = catalog.lab("standard").unwrap();
+    let (mut mapped, mut held) = (0, 0);
+    for file in folders(&root).iter().flat_map(|folder| fs::read_dir(folder).unwrap()) {
+        let Ok(bytes) = fs::read(file.unwrap().path()) else { continue };
+        for range in hl7v2::batch::split(&bytes).messages() {
+            let decoded = hl7v2::decode(&bytes[range]);
+            let reading = standard.read_decoded(&decoded);
+            let Some(message) = decoded.message.as_ref().filter(|message| is_readable_result(message)) else {
+                continue;
+            };
+            let sent = message.segments().filter(|segment| segment.name() == "OBX").count();
+            let read: usize = reading.reports.iter().map(|report| report.results().count()).sum();
+            let orphans = reading.diagnostics.iter().filter(|it| it.code.as_str() == "M104").count();
+            assert_eq!(sent, read + orphans);
+            if reading.status == Status::Mapped {
+                mapped += 1
+            } else {
+                held += 1
+            }
+            let reasons = reading.diagnostics.iter().filter(|it| it.is_error());
+            assert!(reasons.clone().all(|it| !it.position.is_empty() && !it.help.is_empty()));
+            assert_eq!(reasons.count() > 0, reading.status == Status::Held);
+        }
+    }
+    assert!(mapped * 100 >= (mapped + held) * 80, "{mapped} mapped, {held} held");
+}
