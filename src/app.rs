@@ -69,13 +69,19 @@ impl Compiled {
         let files = library::library(directory)?;
         let mut found = Vec::new();
         let catalog = Catalog::compile(&files).map_err(|it| found.extend(it)).ok();
-        let knowledge = Knowledge::compile(&files).map_err(|it| found.extend(it)).ok();
+        let knowledge = Knowledge::compile(&below(&files, "knowledge/")).map_err(|it| found.extend(it)).ok();
         let outbound = compile_outbound(&files).map_err(|it| found.extend(it)).ok();
         match (catalog, knowledge, outbound) {
             (Some(catalog), Some(knowledge), Some(outbound)) => Ok(Self { catalog, knowledge, outbound }),
             _ => Err(found),
         }
     }
+}
+
+/// The files of one folder, by their names within it.
+fn below(files: &BTreeMap<String, String>, folder: &str) -> BTreeMap<String, String> {
+    let inside = |(name, text): (&String, &String)| Some((name.strip_prefix(folder)?.to_owned(), text.clone()));
+    files.iter().filter_map(inside).collect()
 }
 
 /// Where the outbound mapping stands in the mapping folder.

@@ -1,6 +1,7 @@
 //! `gateway clinic`: tenants and their Cliniko accounts.
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -22,6 +23,8 @@ use crate::config::is_slug;
 use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
 use crate::http::admin::accounts::NewClinic;
+use crate::outbound::cliniko::BadKey;
+use crate::outbound::cliniko::Key;
 use crate::pipeline::records::clinic::Release;
 
 /// A file with a key or a password is far smaller.
@@ -130,39 +133,45 @@ fn problems(arguments: &Add, key: &str, shards: &[String]) -> Vec<Diagnostic> {
                 .help("use 1 to 64 letters, digits, hyphens and underscores"),
         );
     }
-    match &arguments.dangerous_cliniko_url {
-        Some(url) if !is_loopback(url) => found.push(
-            Diagnostic::error(Code::new("C014"), "a Cliniko address of one's own must be on this machine")
+    let url = arguments.dangerous_cliniko_url.as_deref();
+    if url.is_some_and(|url| !is_loopback(url)) {
+        found.push(
+            Diagnostic::error(Code::new("C021"), "a Cliniko address of one's own must be on this machine")
                 .at("--dangerous-cliniko-url")
                 .help("leave it out for the real Cliniko; a simulated one is at http://127.0.0.1:PORT"),
-        ),
-        Some(_) => {}
-        None => found.extend(shard_problem(key, &arguments.shard, shards)),
+        );
     }
+    found.extend(shard_problem(key, &arguments.shard, shards, url.is_some()));
     found
 }
 
-/// The shard is the text after the last hyphen of the key, and one that data may go to.
-fn shard_problem(key: &str, shard: &str, shards: &[String]) -> Option<Diagnostic> {
-    let problem = |message: &str, help: String| Diagnostic::error(Code::new("C014"), message).at("--shard").help(help);
-    if key.rsplit_once('-').is_none_or(|(_, own)| own != shard) {
-        return Some(problem(
-            "the API key belongs to another shard, or is not whole",
-            "copy the key as Cliniko shows it, with the part after its last hyphen, and give that part as --shard".to_owned(),
-        ));
+/// A simulated Cliniko may take any key; a real one takes the key of its shard, and data may go to few shards.
+fn shard_problem(key: &str, shard: &str, allowed: &[String], is_simulated: bool) -> Option<Diagnostic> {
+    let problem = |message: String, help: String| {
+        Some(Diagnostic::error(Code::new("C021"), message).at("--cliniko-key-file").help(help))
+    };
+    match Key::parse(key, allowed) {
+        Ok(key) if is_simulated || key.shard() == shard => None,
+        Ok(key) => problem(
+            "the API key belongs to another shard than the one given".to_owned(),
+            format!("give --shard {}, or the key of the other account", key.shard()),
+        ),
+        Err(error @ BadKey::NotAKey) => problem(
+            error.to_string(),
+            "copy the key as Cliniko shows it, with the part after its last hyphen".to_owned(),
+        ),
+        Err(error @ BadKey::ShardNotAllowed { .. }) => problem(
+            error.to_string(),
+            format!("`cliniko.shards` in the configuration names the shards allowed: {}", allowed.join(", ")),
+        ),
     }
-    (!shards.iter().any(|it| it == shard)).then(|| {
-        problem(
-            "the configuration does not let data go to this shard",
-            format!("the shards allowed are {}; `cliniko.shards` in the configuration names them", shards.join(", ")),
-        )
-    })
 }
 
 fn is_loopback(url: &str) -> bool {
     let Ok(uri) = url.parse::<Uri>() else { return false };
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    uri.scheme_str() == Some("http") && host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    let is_here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    uri.scheme_str() == Some("http") && is_here
 }
 
 #[cfg(test)]
@@ -173,9 +182,10 @@ mod tests {
     #[test]
     fn a_key_of_another_shard_is_refused_before_anything_is_kept() {
         let allowed = ["uk1".to_owned(), "uk2".to_owned()];
-        assert_eq!(shard_problem("MS0xLWE-b-uk1", "uk1", &allowed), None);
-        for (key, shard) in [("MS0xLWE-au1", "uk1"), ("MS0xLWE", "uk1"), ("MS0xLWE-au1", "au1")] {
-            let problem = shard_problem(key, shard, &allowed).unwrap();
+        assert_eq!(shard_problem("MS0xLWE-b-uk1", "uk1", &allowed, false), None);
+        assert_eq!(shard_problem("MS0xLWE-uk1", "uk2", &allowed, true), None);
+        for (key, shard) in [("MS0xLWE-uk2", "uk1"), ("MS0xLWE", "uk1"), ("MS0xLWE-au1", "au1"), ("MS0x LWE-uk1", "uk1")] {
+            let problem = shard_problem(key, shard, &allowed, false).unwrap();
             assert!(!format!("{problem:?}").contains("MS0"), "the key is not repeated");
         }
     }

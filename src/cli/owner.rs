@@ -51,6 +51,11 @@ impl Owner {
         Self::over(stream).await
     }
 
+    /// Whether a gateway has the store open and listens.
+    pub(crate) async fn is_running(config: &Config) -> bool {
+        UnixStream::connect(config.store_directory.join(admin::SOCKET_NAME)).await.is_ok()
+    }
+
     /// Talks over a stream that is connected.
     pub(crate) async fn over(stream: UnixStream) -> anyhow::Result<Self> {
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.context("cannot talk to the gateway")?;

@@ -118,7 +118,7 @@ struct Shared {
 pub(crate) fn run(arguments: &Arguments, format: Format) -> super::Result {
     let tls = arguments.target.is_tls.then(|| connection::tls(arguments.ca.as_deref(), arguments.cert.as_deref().zip(arguments.key.as_deref())));
     let tls = tls.transpose()?;
-    let mut tally = Tally { format, ..Tally::default() };
+    let mut tally = Tally { format, sent: 0, accepted: 0, took: Duration::ZERO };
     let mut messages = Vec::new();
     for file in files::all(&arguments.files) {
         let name = file.path.display().to_string();
@@ -263,7 +263,6 @@ fn milliseconds(time: Duration) -> Box<RawValue> {
     RawValue::from_string(text).expect("digits around a point are a number")
 }
 
-#[derive(Default)]
 struct Tally {
     format: Format,
     sent: usize,

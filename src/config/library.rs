@@ -32,6 +32,13 @@ macro_rules! files {
 
 /// All but the knowledge, which brings its own list. A test holds it against the folder.
 const FILES: &[(&str, &str)] = files![
+    "cliniko/mapping.toml"
+    "labs/alderley-lighthouse/codes.csv"
+    "labs/alderley-lighthouse/mapping.toml"
+    "labs/alderley-lighthouse/units.csv"
+    "labs/inuvi/codes.csv"
+    "labs/inuvi/mapping.toml"
+    "labs/inuvi/units.csv"
     "labs/standard/mapping.toml"
     "labs/standard/units.csv"
 ];

@@ -19,6 +19,8 @@ use crate::audit;
 use crate::clinical::document::Kind;
 use crate::pipeline::Pipeline;
 use crate::pipeline::records::CaseId;
+use crate::pipeline::records::call;
+use crate::pipeline::records::call::Call;
 use crate::pipeline::records::case;
 use crate::pipeline::records::case::Stored;
 use crate::pipeline::review::content::Draft;
@@ -58,12 +60,13 @@ pub use self::worklist::state_from_word;
 const LOOKS_MAX: usize = 3;
 
 /// A case as a clinician sees it.
-#[derive(Debug)]
 pub struct View {
     pub stored: Stored,
     pub material: Arc<Material>,
     /// What an approval must name; none while the case has no patient or its documents cannot be made.
     pub content_sha256: Option<String>,
+    /// The planned Cliniko calls, in the order of the plan; none before the release.
+    pub calls: Vec<Call>,
 }
 
 /// Everything about one case. The first clinician who looks is noted, and every look is audited.
@@ -99,7 +102,8 @@ async fn look(pipeline: &Pipeline, by: &Clinician, id: CaseId) -> Result<View, E
         stored.update(&mut change, &before);
     }
     pipeline.store.commit(change).await?;
-    Ok(View { stored, material, content_sha256 })
+    let calls = call::of_case(&pipeline.store, &actor.clinic, id)?;
+    Ok(View { stored, material, content_sha256, calls })
 }
 
 /// The drafts, unless there is no patient yet. That they cannot be made must not hide the results.

@@ -13,6 +13,7 @@ use haemosync_gateway::clinical::interpret::rules;
 use haemosync_gateway::clinical::interpret::rules::Knowledge;
 use haemosync_gateway::clinical::model::Interpretation;
 use haemosync_gateway::clinical::model::Report;
+use haemosync_gateway::clinical::model::Urgency;
 use haemosync_gateway::diagnostic::Diagnostic;
 use haemosync_gateway::diagnostic::codes;
 use proptest::prelude::*;
@@ -135,7 +136,7 @@ fn report(sex: Option<&str>, birth: Option<&str>, results: &[serde_json::Value])
                     "collected_at": {"sent": taken, "iso": taken}}],
         "origin": {"control_id": "", "sender": "", "mapping_digest": ""},
     }))
-    .unwrap()
+    .expect("the report is of the model's shape")
 }
 
 fn interpret(report: &Report) -> Interpretation {
@@ -222,7 +223,7 @@ proptest! {
     ) {
         let value = rust_decimal::Decimal::new(i64::from(critical) + i64::from(beyond), 1).to_string();
         let answer = interpret(&report(sex, birth, &[result(analyte, &value, status)]));
-        prop_assert_eq!(answer.urgency().map(|it| it.as_str()), Some("emergency"), "{}", value);
+        prop_assert_eq!(answer.urgency().map(Urgency::as_str), Some("emergency"), "{}", value);
     }
 
     #[test]

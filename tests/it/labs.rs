@@ -224,9 +224,9 @@ fn the_standard_mapping_reads_most_of_the_shared_corpus() {
             let orphans = reading.diagnostics.iter().filter(|it| it.code.as_str() == "M104").count();
             assert_eq!(sent, read + orphans);
             if reading.status == Status::Mapped {
-                mapped += 1
+                mapped += 1;
             } else {
-                held += 1
+                held += 1;
             }
             let reasons = reading.diagnostics.iter().filter(|it| it.is_error());
             assert!(reasons.clone().all(|it| !it.position.is_empty() && !it.help.is_empty()));

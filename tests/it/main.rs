@@ -1,1 +1,18 @@
+//! Everything that is tested from outside: contracts, examples, journeys over real sockets.
 
+#[cfg(test)]
+mod cliniko_simulator;
+#[cfg(test)]
+mod codec;
+#[cfg(test)]
+mod documents;
+#[cfg(test)]
+mod fhir;
+#[cfg(test)]
+mod knowledge;
+#[cfg(test)]
+mod labs;
+#[cfg(test)]
+mod outbound_cliniko;
+#[cfg(test)]
+mod store;

@@ -127,7 +127,7 @@ impl Connection {
             let written = self.write(&frame).await;
             loop {
                 let answer = match self.frame().await {
-                    Err(Error::Closed) if written.is_err() => return Err(written.map_err(Error::Broken).err().unwrap_or(Error::Closed)),
+                    Err(Error::Closed) => return Err(written.err().map_or(Error::Closed, Error::Broken)),
                     answer => acknowledgement::parse(&answer?).map_err(Error::Answer)?,
                 };
                 if control_id.is_empty() || answer.control_id.is_empty() || answer.control_id == control_id {
@@ -150,7 +150,7 @@ impl Connection {
             }
             let count = self.stream.read(&mut self.chunk).await.map_err(Error::Broken)?;
             let events = match count {
-                0 => self.decoder.finish(),
+                0 => self.decoder.settle(),
                 _ => self.decoder.push(self.chunk.get(..count).unwrap_or_default()),
             };
             self.waiting.extend(events.into_iter().filter_map(|event| match event {

@@ -67,6 +67,13 @@ struct Told<'a> {
     help: &'a str,
 }
 
+impl<'a> Told<'a> {
+    fn of(it: &'a Diagnostic) -> Self {
+        let Diagnostic { code, severity, position, message, help, .. } = it;
+        Self { code, severity: *severity, position, message, help }
+    }
+}
+
 #[derive(Serialize)]
 struct Reports<'a> {
     reports: &'a [Report],
@@ -91,11 +98,7 @@ impl Message {
     }
 
     pub(super) fn line(&self, file: &str, index: usize) -> String {
-        let told = |it| {
-            let Diagnostic { code, severity, position, message, help, .. } = it;
-            Told { code, severity: *severity, position, message, help }
-        };
-        let diagnostics = self.diagnostics.iter().map(told).collect();
+        let diagnostics = self.diagnostics.iter().map(Told::of).collect();
         json(&Line { file, index, status: self.status.as_str(), diagnostics, output: self.output.as_deref() })
     }
 

@@ -21,7 +21,6 @@ mod scene;
 mod source;
 mod table;
 mod template;
-mod ucum;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;

@@ -1,3 +1,5 @@
+//! The decision table, row by row, on invented people.
+
 use super::*;
 use crate::clinical::model::Address;
 use crate::clinical::model::Code as Concept;

@@ -23,6 +23,9 @@ use crate::clinical::model::ResultId;
 use crate::clinical::model::Sensitive;
 use crate::clinical::model::Sex;
 use crate::clinical::model::Value as Measured;
+use crate::pipeline::records::call::Call;
+use crate::pipeline::records::call::Phase;
+use crate::pipeline::records::call::What;
 use crate::pipeline::records::case::Approval;
 use crate::pipeline::records::case::Case;
 use crate::pipeline::records::case::MatchedPatient;
@@ -90,7 +93,25 @@ pub(super) fn full(view: &View) -> Value {
         "documents": case.patient.as_ref().map(|_| {
             json!({ "clinician": format!("{path}/clinician.pdf"), "patient": format!("{path}/patient.pdf") })
         }),
+        "calls": view.calls.iter().map(call).collect::<Vec<_>>(),
     })
+}
+
+/// A planned call, and the proof that it happened where there is one.
+fn call(call: &Call) -> Value {
+    let (phase, receipt) = match &call.phase {
+        Phase::Planned => ("planned", None),
+        Phase::Registering { .. } => ("registering", None),
+        Phase::Confirmed { cliniko_id, at, verified, .. } => {
+            let receipt = json!({ "cliniko_id": cliniko_id.as_str(), "at": at.to_string(), "verified": verified });
+            ("confirmed", Some(receipt))
+        }
+    };
+    let kind = match call.what {
+        What::Attachment { .. } => "attachment",
+        What::Note { .. } => "note",
+    };
+    json!({ "id": call.id, "kind": kind, "phase": phase, "receipt": receipt })
 }
 
 fn signed(it: &Signed) -> Value {

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use crate::audit;
+use crate::clinical::model::Moment;
+use crate::clinical::model::Report;
 use crate::clinical::workflow::State;
 use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
@@ -26,11 +31,12 @@ use crate::pipeline::records::call::What;
 use crate::pipeline::records::case;
 use crate::pipeline::records::case::MatchedPatient;
 use crate::pipeline::records::case::Stored;
+use crate::pipeline::records::report;
 use crate::store;
 use crate::store::Change;
 
-/// Notes are looked for from so long before the call was planned: Cliniko's clock is not ours.
-const NOTE_MARGIN: Duration = Duration::from_mins(10);
+/// Dates have no hour, and Cliniko's clock is not ours.
+const NOTE_MARGIN: Duration = Duration::from_hours(24);
 
 /// One call's turn.
 pub(super) struct Turn<'a> {
@@ -151,7 +157,7 @@ impl Turn<'_> {
         self.record(&call, "call.confirmed").await?;
         let What::Note { note } = &call.what else { return Ok(Ended::Done) };
         let kept = self.account.client.note(&cliniko_id).await?;
-        if !plan::reads_the_same(note, &kept.content) {
+        if !note.reads_back(&kept.content) {
             return Ok(Ended::Hold(note_differs()));
         }
         call.phase = Phase::Confirmed { cliniko_id, at, found_by, verified: true };
@@ -181,7 +187,7 @@ impl Turn<'_> {
     }
 
     /// What carries the call's marker in this patient's record, archived or not.
-    async fn look_up(&self, call: &Call) -> Result<Vec<cliniko::Id>, outbound::cliniko::Error> {
+    async fn look_up(&self, call: &Call) -> Result<Vec<cliniko::Id>, Error> {
         let client = &self.account.client;
         match &call.what {
             What::Attachment { .. } => {
@@ -189,12 +195,22 @@ impl Turn<'_> {
                 Ok(found.into_iter().map(|it| it.id).collect())
             }
             What::Note { .. } => {
-                // A note of an earlier life of this store may be older than the plan: the report's age bounds it.
-                let since = self.case.case.opened_at.min(call.planned_at) - NOTE_MARGIN;
+                let since = self.notes_since(call)?;
                 let found = client.notes_marked(&call.patient, since, &call.marker).await?;
                 Ok(found.into_iter().map(|it| it.id).collect())
             }
         }
+    }
+
+    /// Since when a note with this marker can exist. A store that was restored may have filed it in an earlier life,
+    /// before it planned it in this one; never before the sample was taken.
+    fn notes_since(&self, call: &Call) -> Result<Timestamp, store::Error> {
+        let case = &self.case.case;
+        let report = report::load(&self.pipeline.store, case.report, &case.clinic)?;
+        let sampled = report.as_ref().and_then(Report::collected_at).and_then(Moment::date);
+        let sampled = sampled.and_then(|date| date.to_zoned(TimeZone::UTC).ok()).map(|day| day.timestamp());
+        let earliest = sampled.unwrap_or(Timestamp::UNIX_EPOCH);
+        Ok(earliest.min(case.opened_at).min(call.planned_at) - NOTE_MARGIN)
     }
 
     /// Makes the call's phase durable, with its audit entry.

@@ -1,7 +1,6 @@
 //! The plan of a released case: made once by the outbound mapping, durable before anything is sent (P0).
 
 use jiff::tz::TimeZone;
-use serde_json::Value;
 
 use crate::audit;
 use crate::clinical::document::Kind;
@@ -21,8 +20,6 @@ use crate::clinical::model::Report;
 use crate::clinical::model::Sensitive;
 use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
-use crate::formats::cliniko::html;
-use crate::formats::cliniko::write::NewNote;
 use crate::pipeline::Pipeline;
 use crate::pipeline::orders;
 use crate::pipeline::records::call;
@@ -180,19 +177,6 @@ fn superseded(pipeline: &Pipeline, case: &Case) -> Result<Option<SupersededView>
         }
     }
     Ok(None)
-}
-
-/// Whether a note in Cliniko reads as the one that was sent, tags and character references aside.
-pub(super) fn reads_the_same(sent: &NewNote, kept: &Value) -> bool {
-    let texts = |content: &Value| -> Vec<String> {
-        let items = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
-        items(content, "sections")
-            .iter()
-            .flat_map(|section| items(section, "questions"))
-            .map(|question| html::to_text(question.get("answer").and_then(Value::as_str).unwrap_or_default()))
-            .collect()
-    };
-    serde_json::to_value(&sent.content).is_ok_and(|sent| texts(&sent) == texts(kept))
 }
 
 fn not_complete() -> Diagnostic {

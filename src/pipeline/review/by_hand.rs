@@ -3,9 +3,7 @@
 //! The patient is read live from Cliniko, so an archived or merged record is never chosen. Nothing is remembered for
 //! other reports: what a person decided holds for this lineage.
 
-use crate::clinical::model::Moment;
 use crate::clinical::model::Sensitive;
-use crate::clinical::terminology::nhs_number;
 use crate::clinical::workflow::Command;
 use crate::clinical::workflow::Roles;
 use crate::formats::cliniko;

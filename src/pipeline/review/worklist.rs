@@ -33,7 +33,7 @@ use crate::store::Store;
 use crate::store::Table;
 
 /// Rows of one page: a screen's worth.
-pub const PAGE_ROWS: usize = 50;
+pub(super) const PAGE_ROWS: usize = 50;
 /// Rows of states looked at for one page of holds, newest first.
 const HOLDS_SCAN_ROWS_MAX: usize = 10_000;
 

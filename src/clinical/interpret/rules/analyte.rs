@@ -8,10 +8,12 @@ use rust_decimal::Decimal;
 use crate::clinical::interpret::rules::table;
 use crate::clinical::interpret::rules::table::Limits;
 use crate::clinical::interpret::rules::table::Row;
-use crate::clinical::interpret::rules::ucum;
 use crate::clinical::model::Code;
 use crate::clinical::model::System;
 use crate::clinical::model::Unit;
+use crate::clinical::terminology::loinc::check_digit_holds;
+use crate::clinical::terminology::ucum;
+use crate::clinical::terminology::unit_spelling::normalise;
 use crate::diagnostic;
 use crate::diagnostic::Diagnostic;
 
@@ -75,7 +77,7 @@ impl Analyte {
                 ));
             }
         }
-        for code in loinc.iter().filter(|code| !has_check_digit(code)) {
+        for code in loinc.iter().filter(|code| !check_digit_holds(code)) {
             let message = format!("the check digit of LOINC `{code}` is wrong");
             problems.push(row.problem(
                 LOINC_CHECK_DIGIT,
@@ -94,24 +96,25 @@ impl Analyte {
             decimals: row.number("decimals", problems).unwrap_or_default(),
             plausible: row.limits("plausible_low", "plausible_high", problems),
             snomed: row.cell("snomed").to_owned(),
-            spellings: spelled.into_iter().chain([unit]).map(plain_unit).collect(),
-            other_unit: other.zip(factor).map(|(unit, factor)| (plain_unit(unit), factor)),
+            spellings: spelled.into_iter().chain([unit]).map(|unit| normalise(unit).into_owned()).collect(),
+            other_unit: other.zip(factor).map(|(unit, factor)| (normalise(unit).into_owned(), factor)),
         }
     }
 
     /// What a number in `unit` is multiplied by to be in ours; `None` where the unit does not fit.
     pub(super) fn factor(&self, unit: Option<&Unit>) -> Option<Decimal> {
-        let Some(unit) = unit else {
+        let Some(unit) = unit.filter(|unit| unit.ucum.is_some() || !unit.sent.trim().is_empty()) else {
             // A ratio or score has no unit to send.
             return self.unit.starts_with('{').then_some(Decimal::ONE);
         };
-        // What was sent decides; its UCUM form stands in where the sent spelling is a laboratory's own.
-        [Some(unit.sent.as_str()), unit.ucum.as_deref()].into_iter().flatten().find_map(|spelling| {
-            let plain = plain_unit(spelling);
-            if self.spellings.contains(&plain) {
+        // The mapping's UCUM code decides: a laboratory may write `g/L` and mean another unit. The spelling as sent
+        // stands in where there is none, or one that is UCUM and not in our list, such as `u[IU]/mL`.
+        [unit.ucum.as_deref(), Some(unit.sent.as_str())].into_iter().flatten().find_map(|spelling| {
+            let plain = normalise(spelling);
+            if self.spellings.contains(plain.as_ref()) {
                 return Some(Decimal::ONE);
             }
-            self.other_unit.as_ref().filter(|(other, _)| *other == plain).map(|(_, factor)| *factor)
+            self.other_unit.as_ref().filter(|(other, _)| *other == plain.as_ref()).map(|(_, factor)| *factor)
         })
     }
 }
@@ -209,60 +212,4 @@ fn claim(
 /// A name without needless space. Case stays: `CA` and `Ca` may differ at a laboratory.
 fn plain_name(name: &str) -> String {
     name.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// A unit's spelling without space, with both mu characters as `u` and raised digits as plain ones.
-fn plain_unit(unit: &str) -> String {
-    unit.chars()
-        .filter(|c| !c.is_whitespace())
-        .map(|c| match c {
-            'µ' | 'μ' => 'u',
-            '×' => 'x',
-            '⁰' => '0',
-            '¹' => '1',
-            '²' => '2',
-            '³' => '3',
-            '⁴'..='⁹' => char::from_digit(u32::from(c) - u32::from('⁰'), 10).unwrap_or(c),
-            other => other,
-        })
-        .collect()
-}
-
-/// LOINC's check digit: modulus 10, doubling every second digit from the right (LOINC Users' Guide, appendix C).
-fn has_check_digit(code: &str) -> bool {
-    let Some((number, check)) = code.split_once('-') else { return false };
-    if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
-        return false;
-    }
-    let sum: u32 = number
-        .bytes()
-        .rev()
-        .zip([2, 1].into_iter().cycle())
-        .map(|(digit, weight)| u32::from(digit - b'0') * weight)
-        .map(|product| product / 10 + product % 10)
-        .sum();
-    check.parse() == Ok((10 - sum % 10) % 10)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::has_check_digit;
-    use super::plain_unit;
-
-    #[test]
-    fn check_digits_hold_for_real_codes_only() {
-        for code in ["718-7", "2823-3", "62238-1", "39469-2", "14682-9"] {
-            assert!(has_check_digit(code), "{code}");
-        }
-        for code in ["718-8", "2823-4", "718", "-7", "7a8-7", ""] {
-            assert!(!has_check_digit(code), "{code}");
-        }
-    }
-
-    #[test]
-    fn both_mu_characters_and_raised_digits_are_one_spelling() {
-        assert_eq!(plain_unit("µmol / L"), plain_unit("μmol/L"));
-        assert_eq!(plain_unit("×10⁹/L"), "x109/L");
-        assert_eq!(plain_unit("mL/min/1.73m²"), "mL/min/1.73m2");
-    }
 }

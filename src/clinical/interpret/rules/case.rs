@@ -169,7 +169,7 @@ impl Setting {
             ["earlier", key] => self.give_earlier(knowledge.analyte(key)?, value)?,
             [key] => {
                 let id = panel.results.len() + 1;
-                panel.results.push(result(knowledge.analyte(key)?, id, value.as_str())?);
+                panel.results.push(result(knowledge.analyte(key)?, id, value.as_str()?));
             }
             [key, "range"] => of_key(panel, key)?.range = Some(ReferenceRange::parse(value.as_str()?)),
             [key, "flag"] => {

@@ -232,7 +232,7 @@ impl<'s, 'a> View<'s, 'a> {
             Bound::Plausible => scene
                 .knowledge
                 .analytes
-                .by_key
+                .known
                 .get(key_or_each)
                 .map(|analyte| analyte.plausible)
                 .unwrap_or_default(),

@@ -6,6 +6,7 @@ use rust_decimal::Decimal;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::clinical::interpret::guard;
 use crate::clinical::interpret::rules::case::Case;
 use crate::clinical::interpret::rules::condition::Condition;
 use crate::clinical::interpret::rules::phrase::Audience;
@@ -248,7 +249,7 @@ impl Reader<'_> {
         }
         let mut template = |text: &Option<Spanned<String>>, audience| {
             let text = text.as_ref()?;
-            numbers.extend(crate::clinical::interpret::guard::numbers(text.get_ref()));
+            numbers.extend(guard::numbers(text.get_ref()));
             self.template(text, audience, problems)
         };
         Band {

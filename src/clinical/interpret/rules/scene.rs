@@ -15,6 +15,7 @@ use crate::clinical::interpret::rules::interval::Interval;
 use crate::clinical::interpret::rules::interval::Relation;
 use crate::clinical::interpret::rules::interval::Truth;
 use crate::clinical::interpret::rules::table::Limits;
+use crate::clinical::model::Number;
 use crate::clinical::model::RangeFlag;
 use crate::clinical::model::ReferenceRange;
 use crate::clinical::model::ResultId;
@@ -166,15 +167,14 @@ fn measure<'a>(
 }
 
 fn lab_limits(range: &ReferenceRange, factor: Decimal) -> Limits {
-    let bound =
-        |number: &Option<crate::clinical::model::Number>| number.as_ref()?.decimal()?.checked_mul(factor);
+    let bound = |number: &Option<Number>| number.as_ref()?.decimal()?.checked_mul(factor);
     Limits { low: bound(&range.low), high: bound(&range.high) }
 }
 
 /// Where a value lies by the range sent with it. Both are in the unit sent, so no conversion can blur it.
 fn lab_flag(value: Interval, range: &ReferenceRange) -> RangeFlag {
-    let low = range.low.as_ref().and_then(crate::clinical::model::Number::decimal);
-    let high = range.high.as_ref().and_then(crate::clinical::model::Number::decimal);
+    let low = range.low.as_ref().and_then(Number::decimal);
+    let high = range.high.as_ref().and_then(Number::decimal);
     if (low.is_none() && high.is_none())
         || (range.low.is_some() && low.is_none())
         || (range.high.is_some() && high.is_none())

@@ -4,6 +4,7 @@ use crate::clinical::interpret::rules::evaluate::Trace;
 use crate::clinical::interpret::rules::evaluate::View;
 use crate::clinical::interpret::rules::expression::Parser;
 use crate::clinical::interpret::rules::expression::Quantity;
+use crate::clinical::interpret::rules::interval::Interval;
 
 /// What a slot says when there is nothing to show.
 const NOTHING: &str = "not reported";
@@ -89,9 +90,7 @@ fn show_quantity<'a>(quantity: &Quantity, view: View<'_, 'a>, trace: &mut Trace<
     let shown = match quantity {
         Quantity::Named(name) => own.readings.get(name).cloned(),
         Quantity::Earlier(key, _) => own.readings.get(&format!("earlier.{key}")).cloned(),
-        _ => value
-            .and_then(crate::clinical::interpret::rules::interval::Interval::exact)
-            .map(|it| it.normalize().to_string()),
+        _ => value.and_then(Interval::exact).map(|it| it.normalize().to_string()),
     };
     trace.absorb(own);
     value.and(shown)

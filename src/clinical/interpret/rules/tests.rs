@@ -8,14 +8,17 @@ use crate::clinical::interpret::Context;
 use crate::clinical::interpret::request;
 use crate::clinical::interpret::rules::Knowledge;
 use crate::clinical::interpret::rules::embedded;
+use crate::clinical::interpret::tests::born;
 use crate::clinical::interpret::tests::coded;
 use crate::clinical::interpret::tests::named;
 use crate::clinical::interpret::tests::report;
+use crate::clinical::model::LabResult;
 use crate::clinical::model::RangeFlag;
 use crate::clinical::model::ReferenceRange;
 use crate::clinical::model::Report;
 use crate::clinical::model::ResultStatus;
 use crate::clinical::model::Sex;
+use crate::clinical::model::Urgency;
 
 /// The embedded files with one text replaced; it must be there.
 fn with(file: &str, from: &str, to: &str) -> BTreeMap<String, String> {
@@ -45,7 +48,7 @@ fn every_fault_of_the_knowledge_stops_it() {
         ("I013", rules, "id = \"hypocalcaemia\"", "id = \"hypercalcaemia\""),
         ("I013", rules, "absorbs = [\"hypercalcaemia\"]", "absorbs = [\"hypercalcemia\"]"),
     ] {
-        // One rule with one silent case only, so that losing it shows.
+        // Every silent case is lost, so that each rule of the file lacks one.
         let mut files = with(file, from, to);
         if from == "fires = false" {
             let text = files.get_mut(file).unwrap();
@@ -96,7 +99,7 @@ fn a_result_is_recognised_by_code_first_and_by_name_only_if_the_unit_fits() {
     assert_eq!(key(kept), None);
 }
 
-fn flag(result: crate::clinical::model::LabResult, sex: Option<Sex>) -> Option<RangeFlag> {
+fn flag(result: LabResult, sex: Option<Sex>) -> Option<RangeFlag> {
     let knowledge = Knowledge::compile(&embedded()).unwrap();
     let mut report = report(vec![result]);
     report.patient.sex = sex;
@@ -139,7 +142,9 @@ fn withdrawn_results_are_silent_and_preliminary_ones_have_critical_limits_only()
     let knowledge = Knowledge::compile(&embedded()).unwrap();
     let found = |status| {
         let mut results = vec![named(1, "Potassium", "6.7", "mmol/L"), named(2, "Ferritin", "12", "ug/L")];
-        results.iter_mut().for_each(|result| result.status = status);
+        for result in &mut results {
+            result.status = status;
+        }
         let report = report(results);
         let answer = knowledge.interpret(&request(&report, Context::default()));
         answer.findings.into_iter().map(|finding| finding.id).collect::<Vec<_>>()
@@ -163,7 +168,7 @@ fn a_child_and_an_unknown_age_get_critical_limits_and_a_reason() {
     for age in [None, Some("2015-01-01")] {
         let mut report =
             report(vec![named(1, "Potassium", "6.5", "mmol/L"), named(2, "Ferritin", "5", "ug/L")]);
-        report.patient.birth_date = age.map(crate::clinical::interpret::tests::born);
+        report.patient.birth_date = age.map(born);
         let answer = knowledge.interpret(&request(&report, Context::default()));
         assert_eq!(
             answer.findings.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(),
@@ -173,12 +178,12 @@ fn a_child_and_an_unknown_age_get_critical_limits_and_a_reason() {
     }
 }
 
-fn computed(name: &str, sex: Sex, born: &str, given: &[(&str, &str, &str)]) -> Option<Decimal> {
+fn computed(name: &str, sex: Sex, birth: &str, given: &[(&str, &str, &str)]) -> Option<Decimal> {
     let knowledge = Knowledge::compile(&embedded()).unwrap();
     let results = given.iter().zip(1..).map(|((name, value, unit), id)| named(id, name, value, unit));
     let mut report: Report = report(results.collect());
     report.patient.sex = Some(sex);
-    report.patient.birth_date = Some(crate::clinical::interpret::tests::born(born));
+    report.patient.birth_date = Some(born(birth));
     knowledge.computed(&request(&report, Context::default())).get(name).copied()
 }
 
@@ -217,9 +222,25 @@ fn two_results_of_one_analyte_settle_only_what_both_settle() {
     let knowledge = Knowledge::compile(&embedded()).unwrap();
     let urgency = |a: &str, b: &str| {
         let report = report(vec![named(1, "Potassium", a, "mmol/L"), named(2, "Potassium", b, "mmol/L")]);
-        knowledge.interpret(&request(&report, Context::default())).urgency().map(|it| it.as_str())
+        knowledge.interpret(&request(&report, Context::default())).urgency().map(Urgency::as_str)
     };
     assert_eq!(urgency("5.6", "5.9"), Some("soon"));
     assert_eq!(urgency("5.6", "6.1"), Some("soon"));
     assert_eq!(urgency("4.0", "6.6"), Some("emergency"), "a critical value needs no second one");
+}
+
+#[test]
+fn the_mappings_unit_wins_over_the_spelling_that_was_sent() {
+    let knowledge = Knowledge::compile(&embedded()).unwrap();
+    let urgent = |ucum: Option<&str>| {
+        let mut result = named(1, "Haemoglobin", "13.1", "g/L");
+        if let Some(unit) = result.unit.as_mut() {
+            unit.ucum = ucum.map(str::to_owned);
+        }
+        let report = report(vec![result]);
+        let answer = knowledge.interpret(&request(&report, Context::default()));
+        answer.findings.into_iter().map(|finding| finding.id).collect::<Vec<_>>()
+    };
+    assert_eq!(urgent(Some("g/dL")), Vec::<String>::new());
+    assert!(urgent(None).contains(&"implausible-value.haemoglobin".to_owned()));
 }

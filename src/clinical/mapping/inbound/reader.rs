@@ -135,7 +135,9 @@ impl<'a, 'm> Reader<'a, 'm> {
         for (deviation, diagnostic) in deviations.iter().zip(&mut self.diagnostics) {
             let harmless = match deviation.kind {
                 hl7v2::Kind::CharsetUnknown { .. } => self.segments.iter().all(ascii),
-                hl7v2::Kind::DelimitersUnusable => delimiters.component.is_some() && delimiters.repetition.is_some(),
+                hl7v2::Kind::DelimitersUnusable => {
+                    delimiters.component.is_some() && delimiters.repetition.is_some()
+                }
                 _ => false,
             };
             if harmless {

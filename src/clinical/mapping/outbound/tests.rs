@@ -1,3 +1,5 @@
+//! The embedded mapping on invented cases, and every departure from its language.
+
 use super::*;
 
 const FILE: &str = "mappings/cliniko/mapping.toml";
