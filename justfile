@@ -19,7 +19,7 @@ demo:
 
 # The figures of docs/promises.md and of the decision records
 bench:
-    cargo bench --benches
+    cargo bench --bench '*'
 
 # Licences, sources and banned crates; needs cargo-deny
 deny:

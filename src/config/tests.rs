@@ -1,3 +1,5 @@
+//! What the configuration takes, refuses, and says about it.
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

@@ -23,7 +23,7 @@ fn main() {
         let [theirs, ours] = processor::rates(
             is_quick,
             [&mut || drop(black_box(hl7_parser::Message::parse(black_box(text)))), &mut || {
-                drop(black_box(hl7v2::decode(black_box(&message))))
+                drop(black_box(hl7v2::decode(black_box(&message))));
             }],
         );
         println!("{results:>7} {:>7} {theirs:>12.0} {ours:>12.0} {:>7.1}", message.len(), ours / theirs);

@@ -40,7 +40,7 @@ struct Round {
 
 fn main() {
     let is_quick = measure::is_quick();
-    let rounds = if is_quick { 2 } else { 5 };
+    let rounds = if is_quick { 3 } else { 5 };
     start(&folder());
     let bytes = generator::oru("B0-0", "F0-0", lab::RESULTS).len();
     println!(

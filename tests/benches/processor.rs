@@ -31,7 +31,7 @@ fn rate(slice: Duration, work: &mut dyn FnMut()) -> f64 {
         for _ in 0..count {
             work();
         }
-        let spent = thread_time() - start;
+        let spent = thread_time().saturating_sub(start);
         if spent >= slice {
             return f64::from(count) / spent.as_secs_f64();
         }

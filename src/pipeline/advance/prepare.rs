@@ -11,9 +11,12 @@ use std::sync::Arc;
 use crate::audit;
 use crate::clinical::interpret;
 use crate::clinical::interpret::Context;
+use crate::clinical::interpret::guard::Guarded;
+use crate::clinical::interpret::guard::guard;
 use crate::clinical::matching;
 use crate::clinical::matching::Match;
 use crate::clinical::model::Interpretation;
+use crate::clinical::model::NotAssessed;
 use crate::clinical::model::Report;
 use crate::clinical::workflow;
 use crate::clinical::workflow::Command;
@@ -241,7 +244,16 @@ fn supersede(pipeline: &Pipeline, before: Vec<Stored>, newer: &Case, change: &mu
 pub fn interpretation(pipeline: &Pipeline, clinic: &str, report: &Report) -> Result<Interpretation, store::Error> {
     let earlier = candidates::history(&pipeline.store, clinic, report, HISTORY_MAX)?;
     let context = Context { earlier: earlier.as_deref(), ..Context::default() };
-    Ok(pipeline.knowledge.interpret(&interpret::request(report, context)))
+    let request = interpret::request(report, context);
+    let rules = pipeline.knowledge.interpret(&request);
+    let Guarded { mut interpretation, dropped } = guard(&pipeline.knowledge, &request, &rules, rules.clone());
+    // What the guard drops is shown to the clinician: nothing is left out in silence.
+    interpretation.not_assessed.extend(dropped.into_iter().map(|it| NotAssessed {
+        subject: format!("guard {}", it.code),
+        about: Vec::new(),
+        reason: it.message,
+    }));
+    Ok(interpretation)
 }
 
 fn clinic_missing() -> Diagnostic {

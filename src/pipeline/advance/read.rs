@@ -144,9 +144,6 @@ fn read(pipeline: &Pipeline, feed: &Feed, message: &Message) -> Outcome {
     let Some(mapping) = pipeline.catalog.lab(&feed.mapping) else { return Outcome::held(vec![mapping_gone()]) };
     let decoded = hl7v2::decode(&message.raw);
     let Reading { reports, mut diagnostics, status, .. } = mapping.read_decoded(&decoded);
-    if let Some(blank) = blank_processing_id(&decoded) {
-        diagnostics.push(blank);
-    }
     let mut placed = Vec::with_capacity(reports.len());
     for mut report in reports {
         // Several laboratories may share a mapping; filler numbers are unique to each.
@@ -185,16 +182,6 @@ fn clinic_of(pipeline: &Pipeline, feed: &Feed, report: &Report) -> Result<String
             .fact("held: nothing was sent on")
             .help("have the laboratory return the order number, or bind the feed to one clinic with `clinics = [\"…\"]`")),
     }
-}
-
-fn blank_processing_id(decoded: &hl7v2::Decoded<'_>) -> Option<Diagnostic> {
-    let message = decoded.message.as_ref()?;
-    (!message.header().field(11).is_populated()).then(|| {
-        Diagnostic::error(Code::new("H110"), "the message does not say whether it is for production or for training")
-            .at("MSH[1]-11")
-            .fact("held: a test message must not become a patient's result")
-            .help("have the laboratory send P, T or D in MSH-11")
-    })
 }
 
 fn feed_gone() -> Diagnostic {

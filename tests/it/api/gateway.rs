@@ -58,6 +58,7 @@ use tokio::net::TcpStream;
 pub(crate) const PASSWORD: &str = "a long invented passphrase";
 /// What nobody but a clinician may read, wherever it would show.
 pub(crate) const SECRETS: [&str; 4] = ["Quillfeather", "7.77", "a planted finding", "planted patient words"];
+const MASTER_KEY: &str = "8f3b1d6c0a5e97427d2c4be1f09a6385c7d81e2f5b0469ad31f7c8e2946b0d5a";
 pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// `automatic` releases at approval, `manual` in a second step.
@@ -105,7 +106,7 @@ impl Gateway {
         let clock = Arc::new(FixedClock::new("2026-11-22T10:00:00Z".parse().unwrap(), 7));
         let shared: Arc<dyn Clock> = clock.clone();
         let backend = Embedded::open(&embedded::Config::new(directory.path())).unwrap();
-        let master = MasterKey::parse(&"07".repeat(32)).unwrap();
+        let master = MasterKey::parse(MASTER_KEY).unwrap();
         let store = Arc::new(Store::open(Arc::new(backend), master).await.unwrap());
         let Compiled { catalog, knowledge, outbound } = Compiled::read(None).unwrap();
         let pipeline = Arc::new(Pipeline {

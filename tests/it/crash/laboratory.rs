@@ -1,0 +1,144 @@
+//! A laboratory that never gives up: it sends what was not answered again, the same bytes, and keeps a ledger.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use haemosync_gateway::clock::Clock;
+use haemosync_gateway::clock::SystemClock;
+use haemosync_gateway::simulator::lab;
+use haemosync_gateway::simulator::lab::Lab;
+use haemosync_gateway::simulator::lab::Observation;
+use haemosync_gateway::simulator::lab::Person;
+use haemosync_gateway::simulator::lab::Sample;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::crash::chance::Chance;
+use crate::crash::process::Doors;
+use crate::crash::process::SENDER;
+
+/// Times on the wire have whole seconds: a sample is taken in the second after its order.
+const AFTER_ORDER: Duration = Duration::from_millis(1100);
+
+/// A test that was ordered and has no result yet.
+pub(crate) struct Ordered {
+    pub(crate) number: String,
+    pub(crate) person: Person,
+    pub(crate) at: Instant,
+}
+
+/// What both sides of the clinic's door share.
+#[derive(Default)]
+pub(crate) struct Orders(pub(crate) Mutex<VecDeque<Ordered>>);
+
+impl Orders {
+    fn ripe(&self) -> Option<Ordered> {
+        let mut waiting = self.0.lock().unwrap();
+        waiting.pop_front_if(|it| it.at.elapsed() > AFTER_ORDER)
+    }
+}
+
+/// A message that was sent, and the answer that came.
+pub(crate) struct Sent {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) answer: Option<Vec<u8>>,
+    /// How often the whole of it was written.
+    pub(crate) times: u32,
+}
+
+pub(crate) struct Laboratory {
+    pub(crate) name: &'static str,
+    pub(crate) doors: watch::Receiver<Option<Doors>>,
+    pub(crate) orders: Arc<Orders>,
+    pub(crate) closing: Arc<AtomicBool>,
+    pub(crate) chance: Chance,
+    pub(crate) ledger: Vec<Sent>,
+}
+
+impl Laboratory {
+    /// Sends until the laboratory closes and its last message is answered; its ledger.
+    pub(crate) async fn run(mut self) -> Vec<Sent> {
+        loop {
+            let open = self.doors.wait_for(Option::is_some).await.unwrap().unwrap();
+            match self.serve(open).await {
+                Ok(()) => return self.ledger,
+                // It broke off or was never there: what is unanswered is sent again.
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+    }
+
+    async fn serve(&mut self, doors: Doors) -> io::Result<()> {
+        let mut lab = Lab::connect(doors.mllp).await?;
+        loop {
+            let next = match self.ledger.iter().rposition(|it| it.answer.is_none()) {
+                Some(unanswered) => unanswered,
+                None if self.closing.load(Ordering::Relaxed) => return Ok(()),
+                None => self.next(),
+            };
+            let sent = &mut self.ledger[next];
+            sent.times += 1;
+            let answer = lab.send(&sent.bytes).await?;
+            assert_eq!(lab::code_of(&answer), "AA", "{} was refused", self.name);
+            match &sent.answer {
+                Some(before) => assert!(*before == answer, "the same bytes got another answer (R6)"),
+                None => sent.answer = Some(answer),
+            }
+            tokio::time::sleep(self.chance.millis(2, 25)).await;
+        }
+    }
+
+    /// The place in the ledger of what is sent next: the answer to an order, an old message again, or anything else.
+    fn next(&mut self) -> usize {
+        let ordered = self.orders.ripe();
+        if ordered.is_none() && !self.ledger.is_empty() && self.chance.one_in(5) {
+            return usize::try_from(self.chance.below(self.ledger.len() as u64)).unwrap();
+        }
+        let number = self.ledger.len();
+        let mut bytes = sample(self.name, number, ordered).encode();
+        if self.chance.one_in(10) {
+            bytes.extend_from_slice(b"ZQX|1|a segment no mapping was told of: held\r");
+        }
+        self.ledger.push(Sent { bytes, answer: None, times: 0 });
+        number
+    }
+}
+
+fn sample(laboratory: &str, number: usize, ordered: Option<Ordered>) -> Sample {
+    let (order_number, patient) = match ordered {
+        Some(Ordered { number, person, .. }) => (number, person),
+        None => (String::new(), stranger(number)),
+    };
+    let haemoglobin = format!("{}", 120 + number % 30);
+    Sample {
+        control_id: format!("{laboratory}{number:06}"),
+        sender: SENDER.to_owned(),
+        time: SystemClock::new().now().strftime("%Y%m%d%H%M%S+0000").to_string(),
+        patient,
+        filler_number: format!("{laboratory}-{number:06}"),
+        order_number,
+        panel: "58410-2^Full blood count^LN".to_owned(),
+        status: "F".to_owned(),
+        results: vec![
+            Observation::number("718-7^Haemoglobin^LN", &haemoglobin, "g/L", "120-150", ""),
+            Observation::number("777-3^Platelets^LN", "250", "10*9/L", "150-410", ""),
+        ],
+        note: None,
+    }
+}
+
+/// Nobody the clinic knows: kept, mapped, and waits for a person.
+fn stranger(number: usize) -> Person {
+    Person {
+        family: "Nobodyhere".to_owned(),
+        given: "Zebedee".to_owned(),
+        birth_date: format!("1961{:02}{:02}", 1 + number % 12, 1 + number % 28),
+        sex: "M".to_owned(),
+        ..Person::default()
+    }
+}
