@@ -125,11 +125,14 @@ impl From<crate::telemetry::Error> for Failure {
 
 pub(crate) type Result = std::result::Result<Outcome, Failure>;
 
+/// Names the configuration file where the command line does not.
+const CONFIG_VARIABLE: &str = "GATEWAY_CONFIG";
+
 /// Which configuration a command reads.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct ConfigArguments {
     /// The configuration file; without it, the built-in defaults and the environment.
-    #[arg(long, value_name = "FILE", env = "GATEWAY_CONFIG")]
+    #[arg(long, value_name = "FILE", env = CONFIG_VARIABLE)]
     pub(crate) config: Option<PathBuf>,
     /// Mappings from this folder instead of those in the binary.
     #[arg(long, value_name = "DIR")]
@@ -149,10 +152,12 @@ impl ConfigArguments {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the command line reads the environment once, for the configuration")]
 fn environment() -> BTreeMap<String, String> {
-    // A variable that is not UTF-8 cannot name or hold anything of ours.
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+    // A variable that is not UTF-8 cannot name or hold anything of ours; that of `--config` is the command line's own.
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| name != CONFIG_VARIABLE)
+        .collect()
 }
 
 /// A panic tells where it was and never what it was about: its message may quote a patient's text.

@@ -132,7 +132,10 @@ async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> (TcpStream,
         match listener.accept().await {
             Ok((stream, _)) => return (stream, permit),
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "could not accept an HTTP connection");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "could not accept an HTTP connection"
+                );
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

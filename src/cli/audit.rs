@@ -33,18 +33,15 @@ pub(crate) enum Command {
 
 pub(crate) fn run(command: &Command, format: Format) -> super::Result {
     let Command::Verify { config, expect_head } = command;
-    let store = config::store(config.config.as_deref(), &super::environment()).map_err(Failure::Configuration)?;
+    let store =
+        config::store(config.config.as_deref(), &super::environment()).map_err(Failure::Configuration)?;
     let verified = runtime()?.block_on(async {
-        match UnixStream::connect(store.directory.join(admin::SOCKET_NAME)).await {
-            Ok(stream) => {
-                let query = expect_head.map(|head| format!("?expect_head={head}")).unwrap_or_default();
-                Owner::over(stream).await?.get(&format!("/audit/verify{query}")).await
-            }
-            Err(_) => {
-                let backend = Embedded::open_existing(&store)?;
-                Ok(serde_json::to_value(verify_audit(&backend, *expect_head)?)?)
-            }
+        if let Ok(stream) = UnixStream::connect(store.directory.join(admin::SOCKET_NAME)).await {
+            let query = expect_head.map(|head| format!("?expect_head={head}")).unwrap_or_default();
+            return Owner::over(stream).await?.get(&format!("/audit/verify{query}")).await;
         }
+        let backend = Embedded::open_existing(&store)?;
+        Ok(serde_json::to_value(verify_audit(&backend, *expect_head)?)?)
     })?;
     let is_verified = verified.get("verified").and_then(Value::as_bool).unwrap_or(false);
     match format {
@@ -55,12 +52,15 @@ pub(crate) fn run(command: &Command, format: Format) -> super::Result {
 }
 
 fn told(verified: &Value, is_verified: bool) -> String {
-    let part = |key: &str| verified.get(key).map(|it| it.as_str().map_or_else(|| it.to_string(), str::to_owned));
+    let part =
+        |key: &str| verified.get(key).map(|it| it.as_str().map_or_else(|| it.to_string(), str::to_owned));
     let (entries, head) = (part("entries").unwrap_or_default(), part("head").unwrap_or_default());
     if is_verified {
         format!("verified: {entries} entries, head {head}; keep the head elsewhere")
     } else {
         let first_bad = part("first_bad").unwrap_or_default();
-        format!("NOT VERIFIED: {entries} entries, head {head}; the first that does not fit its place is number {first_bad}")
+        format!(
+            "NOT VERIFIED: {entries} entries, head {head}; the first that does not fit its place is number {first_bad}"
+        )
     }
 }

@@ -77,28 +77,27 @@ async fn environment(config: &Config) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     if let Some(Err(error)) = config.mllp.tls.as_ref().map(mllp::check) {
         found.push(
-            failed(Code::new("C017"), "the TLS listener cannot be used", &error)
-                .at("inbound.mllps")
-                .help("name PEM files that exist and belong together; certs/ holds the script for development"),
+            failed(Code::new("C017"), "the TLS listener cannot be used", &error).at("inbound.mllps").help(
+                "name PEM files that exist and belong together; certs/ holds the script for development",
+            ),
         );
     }
     match store(config).await {
-        Ok(Opened::Here(store)) => found.extend(accounts(config, &store).await),
-        Ok(Opened::Running) => found.push(
-            Diagnostic::info(Code::new("C019"), "a gateway runs on this store, so its clinics' accounts are its own to try")
-                .help("see its health page"),
+        Ok(Some(store)) => found.extend(accounts(config, &store).await),
+        Ok(None) => found.push(
+            Diagnostic::info(
+                Code::new("C019"),
+                "a gateway runs on this store, so its clinics' accounts are its own to try",
+            )
+            .help("see its health page"),
         ),
         Err(problem) => found.push(problem),
     }
     found
 }
 
-enum Opened {
-    Here(Store),
-    Running,
-}
-
-async fn store(config: &Config) -> Result<Opened, Diagnostic> {
+/// The store, opened here; none where a running gateway has it.
+async fn store(config: &Config) -> Result<Option<Store>, Diagnostic> {
     if !config.store_directory.join(embedded::FILE_NAME).exists() {
         // Nothing is made by a check: `serve` makes it.
         return Err(Diagnostic::warning(
@@ -108,9 +107,9 @@ async fn store(config: &Config) -> Result<Opened, Diagnostic> {
         .help("`gateway serve` or `gateway clinic add` makes it"));
     }
     if Owner::is_running(config).await {
-        return Ok(Opened::Running);
+        return Ok(None);
     }
-    app::open(config).await.map(Opened::Here).map_err(|error| {
+    app::open(config).await.map(Some).map_err(|error| {
         Diagnostic::error(Code::new("C018"), format!("the store cannot be opened: {error:#}"))
             .at("store.directory")
             .help("name the folder and the master key that belong together; a store has one owner at a time")
@@ -127,16 +126,21 @@ async fn accounts(config: &Config, store: &Store) -> Vec<Diagnostic> {
     for feed in config.feeds.iter() {
         for name in feed.clinics.iter().filter(|name| !clinics.iter().any(|it| it.name == **name)) {
             found.push(
-                Diagnostic::warning(Code::new("C011"), format!("the clinic `{name}` is named, and nobody has added it"))
-                    .at(format!("lab `{}`", feed.lab))
-                    .fact("its reports are mapped, and wait for a patient")
-                    .help(format!("gateway clinic add {name} --cliniko-key-file FILE --shard SHARD")),
+                Diagnostic::warning(
+                    Code::new("C011"),
+                    format!("the clinic `{name}` is named, and nobody has added it"),
+                )
+                .at(format!("lab `{}`", feed.lab))
+                .fact("its reports are mapped, and wait for a patient")
+                .help(format!("gateway clinic add {name} --cliniko-key-file FILE --shard SHARD")),
             );
         }
     }
     let accounts = Accounts::new(config.cliniko.clone(), Arc::new(SystemClock::new()));
     for clinic in &clinics {
-        let told = |it: Diagnostic| if it.position.is_empty() { it.at(format!("clinic `{}`", clinic.name)) } else { it };
+        let told = |it: Diagnostic| {
+            if it.position.is_empty() { it.at(format!("clinic `{}`", clinic.name)) } else { it }
+        };
         match accounts.account(store, &clinic.name) {
             Ok(account) => {
                 let expected = cliniko::Expectations {

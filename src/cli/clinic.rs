@@ -33,7 +33,9 @@ const SECRET_BYTES_MAX: u64 = 4 * 1024;
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     /// Add a clinic with the API key of its Cliniko account.
-    #[command(after_help = "Example: gateway clinic add north --cliniko-key-file cliniko.key --shard uk1 --release manual")]
+    #[command(
+        after_help = "Example: gateway clinic add north --cliniko-key-file cliniko.key --shard uk1 --release manual"
+    )]
     Add(Add),
     /// List the clinics added; keys are never shown.
     #[command(after_help = "Example: gateway clinic list --format json")]
@@ -101,8 +103,8 @@ fn add(arguments: &Add, format: Format) -> super::Result {
         release: arguments.release,
         nhs_number_field: arguments.nhs_number_field.clone(),
     };
-    let answer =
-        runtime()?.block_on(async { Owner::reach(&config, Missing::Make).await?.post("/clinics", &clinic).await })?;
+    let answer = runtime()?
+        .block_on(async { Owner::reach(&config, Missing::Make).await?.post("/clinics", &clinic).await })?;
     match format {
         Format::Json => output::json(&answer),
         Format::Plain => output::line(&format!("added clinic {}", clinic.name)),
@@ -184,7 +186,9 @@ mod tests {
         let allowed = ["uk1".to_owned(), "uk2".to_owned()];
         assert_eq!(shard_problem("MS0xLWE-b-uk1", "uk1", &allowed, false), None);
         assert_eq!(shard_problem("MS0xLWE-uk1", "uk2", &allowed, true), None);
-        for (key, shard) in [("MS0xLWE-uk2", "uk1"), ("MS0xLWE", "uk1"), ("MS0xLWE-au1", "au1"), ("MS0x LWE-uk1", "uk1")] {
+        for (key, shard) in
+            [("MS0xLWE-uk2", "uk1"), ("MS0xLWE", "uk1"), ("MS0xLWE-au1", "au1"), ("MS0x LWE-uk1", "uk1")]
+        {
             let problem = shard_problem(key, shard, &allowed, false).unwrap();
             assert!(!format!("{problem:?}").contains("MS0"), "the key is not repeated");
         }
@@ -195,7 +199,13 @@ mod tests {
         for url in ["http://127.0.0.1:8080", "http://[::1]:9/v1"] {
             assert!(is_loopback(url), "{url}");
         }
-        for url in ["https://127.0.0.1", "http://localhost.example.org", "http://10.0.0.1", "http://127.0.0.1@evil.example", ""] {
+        for url in [
+            "https://127.0.0.1",
+            "http://localhost.example.org",
+            "http://10.0.0.1",
+            "http://127.0.0.1@evil.example",
+            "",
+        ] {
             assert!(!is_loopback(url), "{url}");
         }
     }

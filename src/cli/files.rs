@@ -1,7 +1,11 @@
-//! Message files named on the command line: those given, and all in the folders given, in order of name.
+//! Message files named on the command line: those given, and those in the folders given, in order of name.
+//!
+//! A file that is named is read, whatever it is. In a folder, where expectations and notes stand beside messages, a
+//! file counts that ends in `.hl7` or begins as HL7 v2 does.
 
 use std::fs;
 use std::io;
+use std::io::Read;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -12,6 +16,8 @@ use crate::diagnostic::Diagnostic;
 const FILE_BYTES_MAX: u64 = 512 << 20;
 /// Folders within folders; a link that leads back ends here.
 const DEPTH_MAX: usize = 16;
+/// Enough to see a header behind a byte order mark, a frame byte or blank lines.
+const BEGINNING_BYTES: usize = 64;
 
 /// One file, read or not.
 pub(crate) struct File {
@@ -23,7 +29,11 @@ pub(crate) struct File {
 pub(crate) fn all(given: &[PathBuf]) -> impl Iterator<Item = File> {
     let mut paths = Vec::new();
     for path in given {
-        walk(path, DEPTH_MAX, &mut paths);
+        if path.is_dir() {
+            walk(path, DEPTH_MAX, &mut paths);
+        } else {
+            paths.push(path.to_owned());
+        }
     }
     paths.into_iter().map(|path| {
         let bytes = read(&path).map_err(|error| unreadable(&error));
@@ -33,7 +43,9 @@ pub(crate) fn all(given: &[PathBuf]) -> impl Iterator<Item = File> {
 
 fn walk(path: &Path, depth: usize, paths: &mut Vec<PathBuf>) {
     if !path.is_dir() {
-        paths.push(path.to_owned());
+        if holds_messages(path) {
+            paths.push(path.to_owned());
+        }
         return;
     }
     let entries = fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
@@ -46,6 +58,18 @@ fn walk(path: &Path, depth: usize, paths: &mut Vec<PathBuf>) {
     for entry in entries.iter().filter(|it| !it.file_name().as_encoded_bytes().starts_with(b".")) {
         walk(&entry.path(), depth, paths);
     }
+}
+
+/// Whether a file of a folder is meant; one that cannot be read is, so that it is told.
+fn holds_messages(path: &Path) -> bool {
+    if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("hl7")) {
+        return true;
+    }
+    let mut beginning = Vec::with_capacity(BEGINNING_BYTES);
+    let read = fs::File::open(path).and_then(|file| file.take(BEGINNING_BYTES as u64).read_to_end(&mut beginning));
+    let text = String::from_utf8_lossy(&beginning);
+    let text = text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{b}'));
+    read.is_err() || ["MSH", "FHS", "BHS"].iter().any(|name| text.starts_with(name))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the command line names the files it reads")]
@@ -75,8 +99,10 @@ mod tests {
         }
         let missing = folder.path().join("missing.hl7");
         let files: Vec<File> = all(&[folder.path().to_owned(), missing.clone()]).collect();
-        let names: Vec<_> =
-            files.iter().map(|it| it.path.strip_prefix(folder.path()).unwrap().display().to_string()).collect();
+        let names: Vec<_> = files
+            .iter()
+            .map(|it| it.path.strip_prefix(folder.path()).unwrap().display().to_string())
+            .collect();
         assert_eq!(names, ["a.hl7", "b/1.hl7", "b/2.hl7", "missing.hl7"]);
         assert_eq!(files.iter().filter(|it| it.bytes.is_err()).count(), 1);
     }

@@ -68,7 +68,9 @@ pub(crate) fn run(command: &Command, format: Format) -> super::Result {
             query.extend(since.map(|since| format!("since={since}")));
             query.extend(state.map(|state| format!("state={}", state.as_str())));
             let path = format!("/messages?{}", query.join("&"));
-            runtime()?.block_on(async { list(&mut Owner::reach(&config, Missing::Refuse).await?, &path, format).await })?;
+            runtime()?.block_on(async {
+                list(&mut Owner::reach(&config, Missing::Refuse).await?, &path, format).await
+            })?;
         }
         Command::Show { config, id, raw } => {
             let (config, _) = config.load()?;
@@ -89,7 +91,9 @@ pub(crate) fn run(command: &Command, format: Format) -> super::Result {
                 owner.post(&format!("/messages/{id}/replay"), &()).await
             })?;
             match format {
-                Format::Plain => output::line(&format!("{id} is read again by the running gateway, or when it next starts")),
+                Format::Plain => output::line(&format!(
+                    "{id} is read again by the running gateway, or when it next starts"
+                )),
                 Format::Json => output::json(&answer),
             };
         }
@@ -107,7 +111,9 @@ async fn list(owner: &mut Owner, path: &str, format: Format) -> anyhow::Result<(
             }
             match format {
                 Format::Json => output::line(line),
-                Format::Plain => output::line(&serde_json::from_str(line).map_or_else(|_| line.to_owned(), |it| row(&it))),
+                Format::Plain => {
+                    output::line(&serde_json::from_str(line).map_or_else(|_| line.to_owned(), |it| row(&it)))
+                }
             }
         })
         .await?;
@@ -143,7 +149,10 @@ fn journey(it: &Value, format: Format) {
     }
     for key in ["id", "received_at", "lab", "feed", "control_id", "sha256", "bytes", "ack", "state"] {
         let value = it.get(key).unwrap_or(&Value::Null);
-        output::line(&format!("{key:<12} {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
+        output::line(&format!(
+            "{key:<12} {}",
+            value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+        ));
     }
     for part in ["reports", "cases", "audit"] {
         let rows = it.get(part).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();

@@ -58,7 +58,8 @@ impl Owner {
 
     /// Talks over a stream that is connected.
     pub(crate) async fn over(stream: UnixStream) -> anyhow::Result<Self> {
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.context("cannot talk to the gateway")?;
+        let (sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.context("cannot talk to the gateway")?;
         tokio::spawn(connection);
         Ok(Self(sender))
     }
@@ -105,7 +106,11 @@ impl Owner {
     }
 
     /// Gives each line of a streamed answer to `take`, until it has had enough.
-    pub(crate) async fn lines(&mut self, path: &str, mut take: impl FnMut(&str) -> bool) -> anyhow::Result<()> {
+    pub(crate) async fn lines(
+        &mut self,
+        path: &str,
+        mut take: impl FnMut(&str) -> bool,
+    ) -> anyhow::Result<()> {
         let mut body = self.ask(Method::GET, path, None::<&()>).await?.into_body();
         let mut rest = Vec::new();
         while let Some(frame) = body.frame().await {
@@ -127,7 +132,8 @@ impl Owner {
 
 async fn whole(response: Response<Incoming>) -> anyhow::Result<Bytes> {
     let body = http_body_util::Limited::new(response.into_body(), ANSWER_BYTES_MAX);
-    let collected = body.collect().await.map_err(|error| anyhow::anyhow!("the gateway broke off: {error}"))?;
+    let collected =
+        body.collect().await.map_err(|error| anyhow::anyhow!("the gateway broke off: {error}"))?;
     Ok(collected.to_bytes())
 }
 

@@ -116,7 +116,9 @@ struct Shared {
 }
 
 pub(crate) fn run(arguments: &Arguments, format: Format) -> super::Result {
-    let tls = arguments.target.is_tls.then(|| connection::tls(arguments.ca.as_deref(), arguments.cert.as_deref().zip(arguments.key.as_deref())));
+    let tls = arguments.target.is_tls.then(|| {
+        connection::tls(arguments.ca.as_deref(), arguments.cert.as_deref().zip(arguments.key.as_deref()))
+    });
     let tls = tls.transpose()?;
     let mut tally = Tally { format, sent: 0, accepted: 0, took: Duration::ZERO };
     let mut messages = Vec::new();
@@ -135,7 +137,8 @@ pub(crate) fn run(arguments: &Arguments, format: Format) -> super::Result {
         is_fresh: arguments.fresh_control_ids,
         rate: arguments.rate,
     };
-    let work = Work { messages, arguments: shared, next: AtomicUsize::new(0), total, clock: SystemClock::new() };
+    let work =
+        Work { messages, arguments: shared, next: AtomicUsize::new(0), total, clock: SystemClock::new() };
     runtime()?.block_on(send_all(Arc::new(work), arguments.connections, &mut tally));
     Ok(tally.end())
 }
@@ -151,7 +154,10 @@ async fn send_all(work: Arc<Work>, connections: u16, tally: &mut Tally) {
         tally.line(&line);
         done += 1;
         let now = work.clock.monotonic();
-        if tally.format == Format::Plain && work.total >= PROGRESS_FROM && now.saturating_sub(told_at) >= PROGRESS_EVERY {
+        if tally.format == Format::Plain
+            && work.total >= PROGRESS_FROM
+            && now.saturating_sub(told_at) >= PROGRESS_EVERY
+        {
             told_at = now;
             output::note(&format!("{done} of {}", work.total));
         }
@@ -167,9 +173,13 @@ async fn worker(work: Arc<Work>, lines: mpsc::Sender<Line>) {
         if number >= work.total {
             return;
         }
-        let Some(message) = number.checked_rem(work.messages.len()).and_then(|at| work.messages.get(at)) else { return };
+        let Some(message) = number.checked_rem(work.messages.len()).and_then(|at| work.messages.get(at))
+        else {
+            return;
+        };
         if let Some(rate) = work.arguments.rate {
-            let nanos = u128::try_from(number).unwrap_or(u128::MAX).saturating_mul(1_000_000_000) / u128::from(rate);
+            let nanos =
+                u128::try_from(number).unwrap_or(u128::MAX).saturating_mul(1_000_000_000) / u128::from(rate);
             let due = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
             tokio::time::sleep(due.saturating_sub(work.clock.monotonic())).await;
         }
@@ -202,7 +212,8 @@ async fn converse(
     message: &Message,
     connection: &mut Option<Connection>,
 ) -> Result<Option<Acknowledgement>, connection::Error> {
-    let patience = if message.is_owed_an_answer { work.arguments.timeout } else { SILENCE.min(work.arguments.timeout) };
+    let patience =
+        if message.is_owed_an_answer { work.arguments.timeout } else { SILENCE.min(work.arguments.timeout) };
     let open = match connection.take() {
         Some(open) => open,
         None => Connection::open(&work.arguments.target, work.arguments.tls.as_ref()).await?,
@@ -219,7 +230,15 @@ impl Line {
     fn unsent(file: String, code: &str, text: String) -> Self {
         let told = Told { code: code.to_owned(), location: String::new(), text };
         let ms = milliseconds(Duration::ZERO);
-        Self { file, index: 0, control_id: String::new(), ack: None, errors: vec![told], ms, is_accepted: false }
+        Self {
+            file,
+            index: 0,
+            control_id: String::new(),
+            ack: None,
+            errors: vec![told],
+            ms,
+            is_accepted: false,
+        }
     }
 
     fn answered(
@@ -249,7 +268,8 @@ impl Line {
                 ..line
             },
             Err(error) => {
-                let told = Told { code: error.word().to_owned(), location: String::new(), text: error.told() };
+                let told =
+                    Told { code: error.word().to_owned(), location: String::new(), text: error.told() };
                 Self { errors: vec![told], is_accepted: false, ..line }
             }
         }
@@ -278,7 +298,13 @@ impl Tally {
             Format::Json => output::json(line),
             Format::Plain => {
                 let ack = line.ack.unwrap_or("--");
-                let mut text = format!("{ack}  {}  {} #{}  {} ms", line.control_id, line.file, line.index, line.ms.get());
+                let mut text = format!(
+                    "{ack}  {}  {} #{}  {} ms",
+                    line.control_id,
+                    line.file,
+                    line.index,
+                    line.ms.get()
+                );
                 for told in &line.errors {
                     text = format!("{text}\n    {} {} {}", told.code, told.location, told.text);
                 }

@@ -81,5 +81,6 @@ pub(crate) fn run(command: &Command, _format: Format) -> super::Result {
 #[expect(clippy::disallowed_methods, reason = "the command line names the files it reads")]
 fn read<T: DeserializeOwned>(file: &Path) -> anyhow::Result<T> {
     let text = std::fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
-    serde_json::from_slice(&text).with_context(|| format!("`{}` does not have the shape it should", file.display()))
+    serde_json::from_slice(&text)
+        .with_context(|| format!("`{}` does not have the shape it should", file.display()))
 }

@@ -102,11 +102,17 @@ fn no_such_lab(lab: &str, compiled: &Compiled) -> Diagnostic {
     let known: Vec<&str> = compiled.catalog.names().collect();
     let help = nearest(lab, known.iter().copied())
         .map_or_else(|| format!("there are: {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
-    Diagnostic::error(Code::new("C016"), format!("there is no mapping for a laboratory `{lab}`")).at("--lab").help(help)
+    Diagnostic::error(Code::new("C016"), format!("there is no mapping for a laboratory `{lab}`"))
+        .at("--lab")
+        .help(help)
 }
 
 /// Each message of a file, read as it is asked for. A file without any is read as one, which says why.
-fn messages<'a>(reader: &'a Reader<'_>, bytes: &'a [u8], clock: &'a SystemClock) -> impl Iterator<Item = Message> + 'a {
+fn messages<'a>(
+    reader: &'a Reader<'_>,
+    bytes: &'a [u8],
+    clock: &'a SystemClock,
+) -> impl Iterator<Item = Message> + 'a {
     let split = batch::split(bytes);
     let mut ranges: Vec<_> = split.messages().collect();
     if ranges.is_empty() {

@@ -23,7 +23,9 @@ const EMAIL_BYTES_MAX: usize = 254;
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     /// Give a person an account in one clinic.
-    #[command(after_help = "Example: gateway user add a.green@clinic.example --clinic north --role clinician --name \"Dr A Green\" --password-file password")]
+    #[command(
+        after_help = "Example: gateway user add a.green@clinic.example --clinic north --role clinician --name \"Dr A Green\" --password-file password"
+    )]
     Add(Add),
     /// Take a person's account back: their sessions end at once.
     #[command(after_help = "Example: gateway user revoke a.green@clinic.example")]
@@ -71,7 +73,11 @@ fn email(text: &str) -> Result<String, String> {
     let is_address = text.len() <= EMAIL_BYTES_MAX
         && text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
         && !text.contains(|c: char| c.is_whitespace() || c.is_control());
-    if is_address { Ok(text.to_owned()) } else { Err("write an address such as name@clinic.example".to_owned()) }
+    if is_address {
+        Ok(text.to_owned())
+    } else {
+        Err("write an address such as name@clinic.example".to_owned())
+    }
 }
 
 fn roles(given: &[Role]) -> Roles {
@@ -103,7 +109,8 @@ pub(crate) fn run(command: &Command, format: Format) -> super::Result {
     };
     let (config, _) = config.load()?;
     let body: Value = body.map_err(anyhow::Error::from)?;
-    let answer = runtime()?.block_on(async { Owner::reach(&config, Missing::Make).await?.post(path, &body).await })?;
+    let answer =
+        runtime()?.block_on(async { Owner::reach(&config, Missing::Make).await?.post(path, &body).await })?;
     match format {
         Format::Json => output::json(&answer),
         Format::Plain => output::line(match command {

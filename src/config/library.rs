@@ -160,8 +160,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let own = folder.path().join("labs/own");
         fs::create_dir_all(own.join("examples/one")).unwrap();
-        for (name, text) in [("mapping.toml", "a"), ("codes.csv", "b"), ("notes.md", "c"), ("examples/one/x.toml", "d")] {
-            fs::File::create(own.join(name)).and_then(|mut it| io::Write::write_all(&mut it, text.as_bytes())).unwrap();
+        for (name, text) in
+            [("mapping.toml", "a"), ("codes.csv", "b"), ("notes.md", "c"), ("examples/one/x.toml", "d")]
+        {
+            fs::File::create(own.join(name))
+                .and_then(|mut it| io::Write::write_all(&mut it, text.as_bytes()))
+                .unwrap();
         }
         let files = library(Some(folder.path())).unwrap();
         let labs: Vec<_> = part(&files, "labs").into_keys().collect();

@@ -92,7 +92,8 @@ pub fn listen(directory: &Path) -> io::Result<UnixListener> {
 
 /// Serves the socket until asked to end.
 pub async fn serve(listener: UnixListener, router: Router, mut shutdown: Shutdown) {
-    let serving = axum::serve(listener, router).with_graceful_shutdown(async move { shutdown.requested().await });
+    let serving =
+        axum::serve(listener, router).with_graceful_shutdown(async move { shutdown.requested().await });
     if let Err(error) = serving.await {
         tracing::error!(error = &error as &dyn std::error::Error, "the admin socket ended");
     }
@@ -154,7 +155,9 @@ impl IntoResponse for Refusal {
             Self::Conflict(text) => (StatusCode::CONFLICT, text.to_owned()),
             Self::Unusable(text) => (StatusCode::UNPROCESSABLE_ENTITY, text),
             Self::Sessions(error @ sessions::Error::AddressTaken) => (StatusCode::CONFLICT, chain(&error)),
-            Self::Sessions(error @ sessions::Error::Password(_)) => (StatusCode::UNPROCESSABLE_ENTITY, chain(&error)),
+            Self::Sessions(error @ sessions::Error::Password(_)) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, chain(&error))
+            }
             Self::Sessions(error) => (StatusCode::INTERNAL_SERVER_ERROR, chain(&error)),
             Self::Store(error) => (StatusCode::INTERNAL_SERVER_ERROR, chain(&error)),
         };

@@ -56,6 +56,9 @@ pub(super) fn router() -> Router<State> {
 /// A document for a person to read; its name says nothing of whose it is.
 pub(super) fn pdf(name: &str, bytes: Vec<u8>) -> Response {
     let disposition = format!("inline; filename=\"{name}.pdf\"");
-    ([(header::CONTENT_TYPE, "application/pdf".to_owned()), (header::CONTENT_DISPOSITION, disposition)], bytes)
+    (
+        [(header::CONTENT_TYPE, "application/pdf".to_owned()), (header::CONTENT_DISPOSITION, disposition)],
+        bytes,
+    )
         .into_response()
 }

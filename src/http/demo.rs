@@ -63,7 +63,8 @@ impl Demo {
 
     /// The demonstration's clinician, signed in.
     async fn reader(&self, sessions: &Sessions) -> Result<Clinician, Refused> {
-        let clinician = self.0.welcome.get().and_then(|it| it.accounts.first()).ok_or_else(Refused::not_found)?;
+        let clinician =
+            self.0.welcome.get().and_then(|it| it.accounts.first()).ok_or_else(Refused::not_found)?;
         let mut token = self.0.token.lock().await;
         if let Ok(actor) = sessions.check(token.expose()) {
             return Ok(actor.clinician()?);
@@ -106,7 +107,9 @@ pub(super) async fn section(state: &State, demo: &Demo) -> String {
     };
     let account = |it: &Account| {
         let (role, email, password) = (text(&it.role), text(&it.email), text(&it.password));
-        format!(r#"<tr><th scope="row">{role}</th><td><code>{email}</code></td><td><code>{password}</code></td></tr>"#)
+        format!(
+            r#"<tr><th scope="row">{role}</th><td><code>{email}</code></td><td><code>{password}</code></td></tr>"#
+        )
     };
     let link = |(what, address): &(String, String)| {
         let (what, address) = (text(what), text(address));
@@ -116,7 +119,9 @@ pub(super) async fn section(state: &State, demo: &Demo) -> String {
     let links: String = welcome.links.iter().map(link).collect();
     let cases = match cases(state, demo).await {
         Ok(rows) => rows.iter().map(case).collect(),
-        Err(_) => r#"<tr><td colspan="4">The cases cannot be read now; look at the log.</td></tr>"#.to_owned(),
+        Err(_) => {
+            r#"<tr><td colspan="4">The cases cannot be read now; look at the log.</td></tr>"#.to_owned()
+        }
     };
     format!(
         r#"<section aria-labelledby="demo"><h2 id="demo">Demonstration</h2>
@@ -145,7 +150,11 @@ fn case(row: &Row) -> String {
     } else {
         "none until somebody says whose it is".to_owned()
     };
-    let class = if matches!(row.urgency, Some(Urgency::Emergency | Urgency::SameDay)) { r#" class="urgent""# } else { "" };
+    let class = if matches!(row.urgency, Some(Urgency::Emergency | Urgency::SameDay)) {
+        r#" class="urgent""#
+    } else {
+        ""
+    };
     format!(
         "<tr><th scope=\"row\">{}</th><td>{}</td><td{class}>{}</td><td>{documents}</td></tr>",
         name.map_or_else(|| "not matched".to_owned(), |name| text(name.expose())),

@@ -138,7 +138,8 @@ impl<T: DeserializeOwned> FromRequest<State> for Json<T> {
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let declared =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     declared.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(JSON))
 }
 
@@ -150,7 +151,8 @@ fn refuse(error: &serde_json::Error) -> Refused {
             let text = error.to_string();
             let told = ["unknown field", "missing field", "duplicate field"].into_iter().find_map(|kind| {
                 let name = text.strip_prefix(kind)?.trim_start().strip_prefix('`')?.split('`').next()?;
-                let is_name = name.len() <= 64 && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+                let is_name = name.len() <= 64
+                    && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
                 Some(if is_name { format!("{kind} `{name}`") } else { kind.to_owned() })
             });
             let told = told.unwrap_or_else(|| "a field has a value of another type than it takes".to_owned());

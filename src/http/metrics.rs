@@ -31,15 +31,24 @@ fn text(pipeline: &Pipeline) -> Result<String, store::Error> {
     let mut page = Page::default();
     page.family("gateway_messages", "gauge", "Kept messages by state.");
     for state in message::State::ALL {
-        page.sample(&format!("gateway_messages{{state=\"{}\"}}", state.as_str()), store.counter(&state.counter())?);
+        page.sample(
+            &format!("gateway_messages{{state=\"{}\"}}", state.as_str()),
+            store.counter(&state.counter())?,
+        );
     }
-    page.family("gateway_messages_duplicates", "counter", "Messages that came again and were answered as before.");
+    page.family(
+        "gateway_messages_duplicates",
+        "counter",
+        "Messages that came again and were answered as before.",
+    );
     page.sample("gateway_messages_duplicates", store.counter(message::DUPLICATES)?);
     page.family("gateway_cases", "gauge", "Cases by clinic and state.");
     let mut clinics = BTreeSet::new();
     for (name, count) in store.counters(CASES_PREFIX)? {
         // A clinic's name is letters, digits and hyphens (`config::is_slug`), so the last dot ends it.
-        let Some((clinic, state)) = name.strip_prefix(CASES_PREFIX).and_then(|it| it.rsplit_once('.')) else { continue };
+        let Some((clinic, state)) = name.strip_prefix(CASES_PREFIX).and_then(|it| it.rsplit_once('.')) else {
+            continue;
+        };
         page.sample(&format!("gateway_cases{{clinic=\"{clinic}\",state=\"{state}\"}}"), count);
         clinics.insert(clinic.to_owned());
     }
@@ -58,7 +67,8 @@ struct Page(String);
 
 impl Page {
     fn family(&mut self, name: &str, kind: &str, help: &str) {
-        writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}").expect("writing to a String does not fail");
+        writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}")
+            .expect("writing to a String does not fail");
     }
 
     fn sample(&mut self, name: &str, value: impl std::fmt::Display) {

@@ -130,12 +130,11 @@ pub fn status(pipeline: &Pipeline, actor: &Actor, id: CaseId) -> Result<Row, Err
 pub async fn document(pipeline: &Pipeline, by: &Clinician, id: CaseId, kind: Kind) -> Result<Vec<u8>, Error> {
     let actor = by.actor();
     let stored = open(pipeline, actor, id)?;
-    let pdf = match &stored.case.approval {
-        Some(_) => approved(&pipeline.store, &stored, kind)?,
-        None => {
-            let material = Arc::new(Material::read(pipeline, &stored.case)?);
-            content::draft(&material).await?.papers.of(kind)
-        }
+    let pdf = if stored.case.approval.is_some() {
+        approved(&pipeline.store, &stored, kind)?
+    } else {
+        let material = Arc::new(Material::read(pipeline, &stored.case)?);
+        content::draft(&material).await?.papers.of(kind)
     };
     let mut change = Change::new();
     change.audit(

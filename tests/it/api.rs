@@ -53,7 +53,11 @@ async fn r11_only_exactly_what_was_shown_is_approved_and_only_those_bytes_are_th
     let shown = gateway.case(&token, id).await;
     assert_eq!((&shown["version"], &shown["state"]), (&json!(1), &json!("in_review")));
     assert_eq!(shown["report"]["panels"][0]["results"][0]["value"], "7.77");
-    assert_eq!(shown["content_sha256"], gateway.case(&token, id).await["content_sha256"], "a look changes nothing");
+    assert_eq!(
+        shown["content_sha256"],
+        gateway.case(&token, id).await["content_sha256"],
+        "a look changes nothing"
+    );
 
     assert_eq!(approve(2, shown["content_sha256"].clone()).await.refusal(), (409, "W108".to_owned()));
     assert_eq!(approve(1, json!("0".repeat(64))).await.refusal(), (412, "W003".to_owned()));
@@ -68,7 +72,10 @@ async fn r11_only_exactly_what_was_shown_is_approved_and_only_those_bytes_are_th
     assert_eq!((approved.status, &approved.json()["state"]), (200, &json!("releasing")), "{approved:?}");
     assert_eq!(approve(1, shown["content_sha256"].clone()).await.refusal(), (409, "W002".to_owned()));
     let jobs = job::first(&gateway.pipeline.store, job::Kind::Deliver, 9).unwrap();
-    assert_eq!(jobs.iter().map(|it| (it.subject, it.body.clinic.clone())).collect::<Vec<_>>(), [(id.0, Some("automatic".to_owned()))]);
+    assert_eq!(
+        jobs.iter().map(|it| (it.subject, it.body.clinic.clone())).collect::<Vec<_>>(),
+        [(id.0, Some("automatic".to_owned()))]
+    );
 
     let after = gateway.case(&token, id).await;
     assert_eq!(after["content_sha256"], shown["content_sha256"]);
@@ -80,7 +87,9 @@ async fn r11_only_exactly_what_was_shown_is_approved_and_only_those_bytes_are_th
     }
     let acts = gateway.acts();
     let (_, entry) = acts.iter().find(|(act, _)| act == "case.approved").unwrap();
-    for (detail, expected) in [("content", &shown["content_sha256"]), ("mapping", &json!("d1")), ("knowledge", &json!("k1"))] {
+    for (detail, expected) in
+        [("content", &shown["content_sha256"]), ("mapping", &json!("d1")), ("knowledge", &json!("k1"))]
+    {
         assert_eq!(&entry["detail"][detail], expected);
     }
     assert_eq!(acts.iter().filter(|(act, _)| act == "case.released").count(), 1);
@@ -102,7 +111,10 @@ async fn r11_of_two_approvals_at_once_one_holds() {
     assert_eq!(gateway.acts().iter().filter(|(act, _)| act == "case.approved").count(), 1);
 
     assert_eq!(gateway.state(id), State::Approved);
-    assert!(job::first(&gateway.pipeline.store, job::Kind::Deliver, 9).unwrap().is_empty(), "the clinic releases by hand");
+    assert!(
+        job::first(&gateway.pipeline.store, job::Kind::Deliver, 9).unwrap().is_empty(),
+        "the clinic releases by hand"
+    );
     let release = format!("/api/v1/cases/{id}/release");
     assert_eq!(gateway.post(&release, &token, &Value::Null).await.json()["state"], "releasing");
     assert_eq!(gateway.post(&release, &token, &Value::Null).await.refusal(), (409, "W002".to_owned()));
@@ -134,9 +146,17 @@ async fn r12_roles_and_clinics_see_and_do_only_what_is_theirs() {
     let foreign = gateway.sign_in("manual", "clinician").await;
     let mut routes = case_routes(&id);
     routes.push(("GET", format!("/api/v1/cases/{id}"), Value::Null));
-    routes.push(("POST", format!("/api/v1/holds/{id}/match"), json!({"patient_id": PATIENT, "reason": "words"})));
+    routes.push((
+        "POST",
+        format!("/api/v1/holds/{id}/match"),
+        json!({"patient_id": PATIENT, "reason": "words"}),
+    ));
     for (method, path, body) in routes {
-        assert_eq!(gateway.send(method, &path, "", &body).await.refusal(), (401, "W101".to_owned()), "{path}");
+        assert_eq!(
+            gateway.send(method, &path, "", &body).await.refusal(),
+            (401, "W101".to_owned()),
+            "{path}"
+        );
         let theirs = gateway.send(method, &path, &foreign, &body).await;
         let nobodys = gateway.send(method, &path.replace(&id, STRANGER), &foreign, &body).await;
         assert_eq!(theirs.refusal(), (404, "W103".to_owned()), "{method} {path}");
@@ -170,15 +190,23 @@ async fn lists_sort_by_urgency_page_and_filter_and_the_unseen_emergencies_are_co
     for (urgency, count) in [("info", 30), ("emergency", 2), ("routine", 25)] {
         for _ in 0..count {
             let id = gateway.put("automatic", NewCase { urgency, ..NewCase::default() }).await;
-            expected.push((["emergency", "routine", "info"].iter().position(|it| *it == urgency), id.to_string()));
+            expected.push((
+                ["emergency", "routine", "info"].iter().position(|it| *it == urgency),
+                id.to_string(),
+            ));
         }
     }
-    let held = gateway.put("automatic", NewCase { urgency: "emergency", matched: false, ..NewCase::default() }).await;
+    let held = gateway
+        .put("automatic", NewCase { urgency: "emergency", matched: false, ..NewCase::default() })
+        .await;
     expected.push((Some(0), held.to_string()));
     expected.sort();
 
     let first = gateway.get("/api/v1/cases", &token).await.json();
-    let second = gateway.get(&format!("/api/v1/cases?cursor={}", first["next"].as_str().unwrap()), &token).await.json();
+    let second = gateway
+        .get(&format!("/api/v1/cases?cursor={}", first["next"].as_str().unwrap()), &token)
+        .await
+        .json();
     let listed: Vec<String> = [&first, &second]
         .into_iter()
         .flat_map(|page| page["items"].as_array().unwrap())
@@ -195,7 +223,9 @@ async fn lists_sort_by_urgency_page_and_filter_and_the_unseen_emergencies_are_co
     assert_eq!(count("state=in_review&urgency=routine").await, 25);
     assert_eq!(count("urgency=emergency").await, 3);
     assert_eq!(count("state=filed&cursor=").await, 0);
-    for (query, code) in [("state=gone", "W102"), ("urgency=very", "W102"), ("cursor=7", "W102"), ("page=2", "W109")] {
+    for (query, code) in
+        [("state=gone", "W102"), ("urgency=very", "W102"), ("cursor=7", "W102"), ("page=2", "W109")]
+    {
         let reply = gateway.get(&format!("/api/v1/cases?{query}"), &token).await;
         assert_eq!(reply.refusal(), (400, code.to_owned()), "{query}");
     }
@@ -219,7 +249,10 @@ async fn r10_a_person_matches_by_hand_to_a_living_record_and_says_why() {
     let body = |patient: &str, reason: &str| json!({"patient_id": patient, "reason": reason});
 
     let case = gateway.case(&token, id).await;
-    assert_eq!((&case["patient"], &case["content_sha256"], &case["documents"]), (&Value::Null, &Value::Null, &Value::Null));
+    assert_eq!(
+        (&case["patient"], &case["content_sha256"], &case["documents"]),
+        (&Value::Null, &Value::Null, &Value::Null)
+    );
     assert_eq!(case["report"]["patient_as_sent"]["names"], json!(["Odalys Quillfeather"]));
     let draft = gateway.get(&format!("/api/v1/cases/{id}/documents/patient.pdf"), &token).await;
     assert_eq!(draft.refusal(), (409, "W110".to_owned()));
@@ -237,13 +270,17 @@ async fn r10_a_person_matches_by_hand_to_a_living_record_and_says_why() {
         assert_eq!(reply.refusal(), (expected.0, expected.1.to_owned()), "{body}");
         assert!(!reply.text().contains("Quillfeather"));
     }
-    let matched = gateway.post(&path, &token, &body(PATIENT, "the laboratory confirmed it by telephone")).await;
+    let matched =
+        gateway.post(&path, &token, &body(PATIENT, "the laboratory confirmed it by telephone")).await;
     assert_eq!((matched.status, &matched.json()["state"]), (200, &json!("in_review")), "{matched:?}");
     let case = gateway.case(&token, id).await;
     assert_eq!(case["patient"]["cliniko_id"], PATIENT);
     assert_eq!(case["patient"]["matched"]["how"], "by_hand");
     assert_eq!(case["patient"]["matched"]["evidence"], json!(["the laboratory confirmed it by telephone"]));
-    assert_eq!(gateway.post(&path, &token, &body(PATIENT, "again")).await.refusal(), (409, "W002".to_owned()));
+    assert_eq!(
+        gateway.post(&path, &token, &body(PATIENT, "again")).await.refusal(),
+        (409, "W002".to_owned())
+    );
     assert!(!format!("{:?}", gateway.acts()).contains("by telephone"), "reasons stay sealed");
 }
 
@@ -265,7 +302,8 @@ async fn r09_a_correction_shows_old_and_new_and_notes_and_rejections_are_signed(
     assert_eq!(noted["notes"][0]["text"], "seen");
     assert_ne!(noted["content_sha256"], before["content_sha256"], "a note is part of what is signed");
 
-    let reject = gateway.post(&format!("/api/v1/cases/{id}/reject"), &token, &json!({"reason": "haemolysed"})).await;
+    let reject =
+        gateway.post(&format!("/api/v1/cases/{id}/reject"), &token, &json!({"reason": "haemolysed"})).await;
     assert_eq!(reject.json()["state"], "rejected");
     let rejected = gateway.case(&token, id).await;
     assert_eq!(rejected["rejection"]["by"]["name"], "Dr Rowena Examplewright");
@@ -304,7 +342,9 @@ async fn a_message_shows_where_it_stands_and_never_its_content() {
     let rows = gateway.pipeline.store.scan_plain(&Scan::all(Table::MessageStates)).unwrap();
     let path = format!("/api/v1/messages/{}", MessageId::try_from(rows[0].0.as_slice()).unwrap());
 
-    for (role, mends) in [("administrator", true), ("clinician", false), ("integrator", true), ("support", false)] {
+    for (role, mends) in
+        [("administrator", true), ("clinician", false), ("integrator", true), ("support", false)]
+    {
         let token = gateway.sign_in("automatic", role).await;
         let shown = gateway.get(&path, &token).await;
         assert_eq!(shown.json()["state"], "waiting");
@@ -336,13 +376,21 @@ async fn bad_requests_get_a_problem_that_teaches_and_quotes_nothing() {
         let reply = gateway.ask("POST", &path, &token, headers, body.as_bytes()).await;
         assert_eq!(reply.refusal(), (status, code.to_owned()));
         let problem = reply.json();
-        assert!(!problem["help"].as_str().unwrap().is_empty() && problem["type"] == format!("/docs/errors/{code}"));
+        assert!(
+            !problem["help"].as_str().unwrap().is_empty()
+                && problem["type"] == format!("/docs/errors/{code}")
+        );
         assert!(SECRETS.iter().all(|secret| !reply.text().contains(secret)), "{}", reply.text());
     }
     let unsigned = gateway.ask("POST", &path, "", json, b"not even JSON").await;
     assert_eq!(unsigned.refusal(), (401, "W101".to_owned()), "who asks is settled before the body is read");
-    assert_eq!(gateway.send("PUT", "/api/v1/cases", &token, &Value::Null).await.refusal(), (405, "W104".to_owned()));
-    for path in ["/api/v1/nothing", "/nothing", "/demo/cases/x/patient.pdf", "/api/v1/cases/x", "/docs/errors/W999"] {
+    assert_eq!(
+        gateway.send("PUT", "/api/v1/cases", &token, &Value::Null).await.refusal(),
+        (405, "W104".to_owned())
+    );
+    for path in
+        ["/api/v1/nothing", "/nothing", "/demo/cases/x/patient.pdf", "/api/v1/cases/x", "/docs/errors/W999"]
+    {
         assert_eq!(gateway.get(path, &token).await.refusal(), (404, "W103".to_owned()), "{path}");
     }
 }
@@ -365,7 +413,11 @@ async fn every_answer_has_the_security_headers_and_the_pages_need_no_inline_styl
     ] {
         let reply = gateway.get(path, "").await;
         assert_eq!(reply.status, status, "{path}");
-        for (name, value) in [("x-content-type-options", "nosniff"), ("cache-control", "no-store"), ("referrer-policy", "no-referrer")] {
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("cache-control", "no-store"),
+            ("referrer-policy", "no-referrer"),
+        ] {
             assert_eq!(reply.header(name), Some(value), "{path}");
         }
         let policy = reply.header("content-security-policy").unwrap();
@@ -373,7 +425,10 @@ async fn every_answer_has_the_security_headers_and_the_pages_need_no_inline_styl
         if reply.header("content-type").is_some_and(|it| it.starts_with("text/html")) {
             let page = reply.text();
             assert!(page.starts_with("<!doctype html>") && page.contains("lang=\"en-GB\""), "{path}");
-            assert!(!page.contains("style=") && !page.contains("<style") && !page.contains("<script"), "{path}");
+            assert!(
+                !page.contains("style=") && !page.contains("<style") && !page.contains("<script"),
+                "{path}"
+            );
         }
     }
 }

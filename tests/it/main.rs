@@ -5,13 +5,21 @@ mod cliniko_simulator;
 #[cfg(test)]
 mod codec;
 #[cfg(test)]
+mod crash;
+#[cfg(test)]
 mod documents;
 #[cfg(test)]
 mod fhir;
 #[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod journeys;
+#[cfg(test)]
 mod knowledge;
 #[cfg(test)]
 mod labs;
+#[cfg(test)]
+mod mllp;
 #[cfg(test)]
 mod outbound_cliniko;
 #[cfg(test)]

@@ -92,8 +92,11 @@ pub(super) fn tls(ca: Option<&Path>, own: Option<(&Path, &Path)>) -> anyhow::Res
     let config = match own {
         None => config.with_no_client_auth(),
         Some((certificate, key)) => {
-            let private = PrivateKeyDer::from_pem_file(key).with_context(|| format!("cannot use `{}`", key.display()))?;
-            config.with_client_auth_cert(certificates(certificate)?, private).context("cannot use our certificate")?
+            let private = PrivateKeyDer::from_pem_file(key)
+                .with_context(|| format!("cannot use `{}`", key.display()))?;
+            config
+                .with_client_auth_cert(certificates(certificate)?, private)
+                .context("cannot use our certificate")?
         }
     };
     Ok(Arc::new(config))
@@ -168,6 +171,7 @@ async fn connect(target: &Target, tls: Option<&Tls>) -> io::Result<Box<dyn Strea
     let stream = TcpStream::connect((target.host.as_str(), target.port)).await?;
     stream.set_nodelay(true)?;
     let Some(tls) = tls else { return Ok(Box::new(stream)) };
-    let name = ServerName::try_from(target.host.clone()).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+    let name = ServerName::try_from(target.host.clone())
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     Ok(Box::new(TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?))
 }

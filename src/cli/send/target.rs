@@ -37,7 +37,8 @@ mod tests {
         assert_eq!("mllp://127.0.0.1:2575".parse(), Ok(target(false, "127.0.0.1")));
         assert_eq!("mllps://lab.example:2575/".parse(), Ok(target(true, "lab.example")));
         assert_eq!("mllp://[::1]:2575".parse(), Ok(target(false, "::1")));
-        for wrong in ["127.0.0.1:2575", "http://a:1", "mllp://a", "mllp://a:x", "mllp://:1", "mllp://a:70000"] {
+        for wrong in ["127.0.0.1:2575", "http://a:1", "mllp://a", "mllp://a:x", "mllp://:1", "mllp://a:70000"]
+        {
             assert!(wrong.parse::<Target>().is_err(), "{wrong}");
         }
     }

@@ -12,6 +12,7 @@ use crate::clinical::interpret;
 use crate::clinical::interpret::Context;
 use crate::clinical::mapping::outbound::CaseView;
 use crate::clinical::mapping::outbound::MarkerKey;
+use crate::clinical::mapping::outbound::PlannedCall;
 use crate::clinical::mapping::outbound::Settings;
 use crate::clinical::mapping::outbound::case::ApprovalView;
 use crate::clinical::mapping::outbound::case::FindingsView;
@@ -64,7 +65,7 @@ pub(super) fn document(compiled: &Compiled, reports: &[Report]) -> (Box<RawValue
     let mut calls = Vec::new();
     for report in reports {
         match compiled.outbound.plan(&assumed_case(compiled, report), &settings) {
-            Ok(plan) => calls.extend(plan.calls.iter().map(|call| call.to_json())),
+            Ok(plan) => calls.extend(plan.calls.iter().map(PlannedCall::to_json)),
             Err(found) => problems.extend(found),
         }
     }

@@ -163,8 +163,10 @@ impl Reader<'_> {
 
     /// A panic: a defect of ours, which holds this message and no other.
     fn defect(&self) -> Message {
-        let problem = Diagnostic::error(Code::new("S102"), "reading this message met a defect of the gateway")
-            .help("report the gateway's version to its makers, with the message's shape from `gateway try`");
+        let problem =
+            Diagnostic::error(Code::new("S102"), "reading this message met a defect of the gateway").help(
+                "report the gateway's version to its makers, with the message's shape from `gateway try`",
+            );
         let output = catch_unwind(AssertUnwindSafe(|| self.document(&[]).0)).ok();
         Message { status: Status::Held, output, ..Message::unreadable(problem) }
     }

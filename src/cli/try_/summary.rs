@@ -25,14 +25,22 @@ pub(super) struct Results {
 
 impl Results {
     pub(super) fn of(message: &hl7v2::Message<'_>, reports: &[Report], diagnostics: &[Diagnostic]) -> Self {
-        let observations: BTreeSet<String> =
-            reports.iter().flat_map(Report::results).map(|result| segment_of(&result.id.to_string()).to_owned()).collect();
+        let observations: BTreeSet<String> = reports
+            .iter()
+            .flat_map(Report::results)
+            .map(|result| segment_of(&result.id.to_string()).to_owned())
+            .collect();
         let named: BTreeSet<&str> = diagnostics.iter().map(|it| segment_of(&it.position)).collect();
         let sent: BTreeSet<String> =
             message.segments().filter(|it| it.name() == "OBX").map(|it| it.location().to_string()).collect();
         let missing: Vec<&String> = sent.difference(&observations).collect();
         let is_named = missing.iter().filter(|it| named.contains(it.as_str())).count();
-        Self { obx: sent.len(), observations: sent.len() - missing.len(), named: is_named, lost: missing.len() - is_named }
+        Self {
+            obx: sent.len(),
+            observations: sent.len() - missing.len(),
+            named: is_named,
+            lost: missing.len() - is_named,
+        }
     }
 }
 
@@ -135,7 +143,9 @@ mod tests {
 
     #[test]
     fn a_position_names_its_segment() {
-        for (position, segment) in [("OBX[3]-6.1", "OBX[3]"), ("OBX[12]", "OBX[12]"), ("MSH-9", "MSH-9"), ("", "")] {
+        for (position, segment) in
+            [("OBX[3]-6.1", "OBX[3]"), ("OBX[12]", "OBX[12]"), ("MSH-9", "MSH-9"), ("", "")]
+        {
             assert_eq!(segment_of(position), segment);
         }
     }

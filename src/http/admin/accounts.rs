@@ -81,7 +81,9 @@ pub(super) async fn add_clinic(
     );
     match state.store.commit(change).await {
         Ok(_) => Ok((StatusCode::CREATED, Json(json!({ "id": clinic.name })))),
-        Err(store::Error::Conflict { .. }) => Err(Refusal::Conflict("a clinic of this name was added before")),
+        Err(store::Error::Conflict { .. }) => {
+            Err(Refusal::Conflict("a clinic of this name was added before"))
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -91,7 +93,9 @@ pub(super) async fn add_user(
     Json(new): Json<NewPerson>,
 ) -> Result<(StatusCode, Json<Value>), Refusal> {
     if !state.named_clinics.contains(&new.clinic) && clinic::load(&state.store, &new.clinic)?.is_none() {
-        return Err(Refusal::NotFound("there is no clinic of this name; add it first with `gateway clinic add`"));
+        return Err(Refusal::NotFound(
+            "there is no clinic of this name; add it first with `gateway clinic add`",
+        ));
     }
     let new = NewUser {
         clinic: &new.clinic,

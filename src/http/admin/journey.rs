@@ -36,7 +36,10 @@ const TIME_SLACK: SignedDuration = SignedDuration::from_mins(10);
 /// Entries read at once.
 const PAGE_ENTRIES: usize = 1_000;
 
-pub(super) async fn show(State(state): State<admin::State>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
+pub(super) async fn show(
+    State(state): State<admin::State>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Refusal> {
     let id = messages::id_of(&id)?;
     admin::blocking(move || {
         let (standing, message) = messages::load(&state, id)?.ok_or(Refusal::NotFound("there is no such message"))?;
@@ -89,7 +92,11 @@ fn reports_of(store: &Store, id: MessageId) -> Result<Vec<(ReportKey, String, Re
 }
 
 /// The audit entries about some objects, from the time the first of them can have.
-fn entries_about(store: &Store, since: Timestamp, objects: &BTreeSet<String>) -> Result<Vec<Entry>, store::Error> {
+fn entries_about(
+    store: &Store,
+    since: Timestamp,
+    objects: &BTreeSet<String>,
+) -> Result<Vec<Entry>, store::Error> {
     let backend = store.backend();
     let mut next = first_since(store, since.checked_sub(TIME_SLACK).unwrap_or(since))?;
     let mut found = Vec::new();
@@ -97,7 +104,8 @@ fn entries_about(store: &Store, since: Timestamp, objects: &BTreeSet<String>) ->
         let page = trail::entries(backend, next, PAGE_ENTRIES)?;
         let Some((last, _)) = page.last() else { return Ok(found) };
         next = last + 1;
-        found.extend(page.into_iter().map(|(_, entry)| entry).filter(|entry| objects.contains(&entry.object)));
+        found
+            .extend(page.into_iter().map(|(_, entry)| entry).filter(|entry| objects.contains(&entry.object)));
     }
 }
 

@@ -63,7 +63,11 @@ pub(super) async fn list(State(state): State<admin::State>, Query(filter): Query
     ([(CONTENT_TYPE, "application/x-ndjson")], Body::new(Lines(written))).into_response()
 }
 
-fn write_lines(state: &admin::State, filter: &Filter, lines: &mpsc::Sender<Bytes>) -> Result<(), store::Error> {
+fn write_lines(
+    state: &admin::State,
+    filter: &Filter,
+    lines: &mpsc::Sender<Bytes>,
+) -> Result<(), store::Error> {
     let mut scan = Scan::all(Table::MessageStates).limit(PAGE_ROWS);
     if let Some(since) = filter.since {
         scan = scan.from(&Id::floor(since).to_bytes());
@@ -115,7 +119,10 @@ pub(super) fn id_of(text: &str) -> Result<MessageId, Refusal> {
 }
 
 /// The exact bytes as received.
-pub(super) async fn raw(State(state): State<admin::State>, Path(id): Path<String>) -> Result<Response, Refusal> {
+pub(super) async fn raw(
+    State(state): State<admin::State>,
+    Path(id): Path<String>,
+) -> Result<Response, Refusal> {
     let id = id_of(&id)?;
     admin::blocking(move || {
         let (_, message) = load(&state, id)?.ok_or(Refusal::NotFound("there is no such message"))?;
@@ -143,7 +150,9 @@ pub(super) async fn replay(
     Job::new(job::Kind::Read, now, id.0).put(&mut change);
     change.audit(Entry::new(now, "operator", "message.replayed", id.to_string()));
     match state.store.commit(change).await {
-        Ok(_) => Ok((StatusCode::ACCEPTED, axum::Json(json!({ "id": id, "state": after.state }))).into_response()),
+        Ok(_) => {
+            Ok((StatusCode::ACCEPTED, axum::Json(json!({ "id": id, "state": after.state }))).into_response())
+        }
         Err(store::Error::Conflict { .. }) => Err(Refusal::Conflict("the message has changed meanwhile")),
         Err(error) => Err(error.into()),
     }

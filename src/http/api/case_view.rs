@@ -22,6 +22,7 @@ use crate::clinical::model::Report;
 use crate::clinical::model::ResultId;
 use crate::clinical::model::Sensitive;
 use crate::clinical::model::Sex;
+use crate::clinical::model::Urgency;
 use crate::clinical::model::Value as Measured;
 use crate::pipeline::records::call::Call;
 use crate::pipeline::records::call::Phase;
@@ -40,7 +41,7 @@ pub(super) fn row(row: &Row) -> Value {
         "id": row.id,
         "version": row.version,
         "state": row.state.as_str(),
-        "urgency": row.urgency.map(|it| it.as_str()),
+        "urgency": row.urgency.map(Urgency::as_str),
         "seen": row.seen,
         "opened_at": row.opened_at.to_string(),
         "order_number": row.order_number,
@@ -65,7 +66,7 @@ pub(super) fn full(view: &View) -> Value {
         "id": case.id,
         "version": case.version,
         "state": standing.state.as_str(),
-        "urgency": standing.urgency.map(|it| it.as_str()),
+        "urgency": standing.urgency.map(Urgency::as_str),
         "clinic": case.clinic,
         "opened_at": case.opened_at.to_string(),
         "seen": case.seen.as_ref().map(signed),
@@ -103,7 +104,8 @@ fn call(call: &Call) -> Value {
         Phase::Planned => ("planned", None),
         Phase::Registering { .. } => ("registering", None),
         Phase::Confirmed { cliniko_id, at, verified, .. } => {
-            let receipt = json!({ "cliniko_id": cliniko_id.as_str(), "at": at.to_string(), "verified": verified });
+            let receipt =
+                json!({ "cliniko_id": cliniko_id.as_str(), "at": at.to_string(), "verified": verified });
             ("confirmed", Some(receipt))
         }
     };

@@ -36,7 +36,9 @@ impl ListQuery {
     /// An empty parameter is one that was not given: forms send them so.
     fn filter(&self) -> Result<review::Filter, Refused> {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        let wrong = |name: &'static str| move || Refused::bad_request(format!("`{name}` has a value it does not take"));
+        let wrong = |name: &'static str| {
+            move || Refused::bad_request(format!("`{name}` has a value it does not take"))
+        };
         Ok(review::Filter {
             state: given(&self.state)
                 .map(|it| review::state_from_word(&it).ok_or_else(wrong("state")))
@@ -100,6 +102,7 @@ async fn document(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::option_option, reason = "a JSON merge patch has three cases (RFC 7396)")]
 pub(super) struct TextPatch {
     #[serde(default, deserialize_with = "given")]
     clinician_text: Option<Option<Sensitive<String>>>,
@@ -211,7 +214,10 @@ mod tests {
         let patch = read(r#"{"clinician_text": null, "contact_confirmed": true}"#).unwrap();
         assert!(matches!(patch.clinician_text, Some(None)) && patch.patient_text.is_none());
         assert_eq!(patch.contact_confirmed, Some(true));
-        assert!(read(r#"{"clinician_text": "a", "clinician_text": "b"}"#).is_none(), "a key that comes twice");
+        assert!(
+            read(r#"{"clinician_text": "a", "clinician_text": "b"}"#).is_none(),
+            "a key that comes twice"
+        );
         assert!(read(r#"{"text": "a"}"#).is_none());
     }
 

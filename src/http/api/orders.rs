@@ -60,5 +60,6 @@ pub(super) async fn confirm_nhs_number(
 
 /// A Cliniko patient id in a body.
 pub(super) fn patient_id(text: &str) -> Result<cliniko::Id, Refused> {
-    text.parse().map_err(|_| Refused::unprocessable("`patient_id` is not an id of Cliniko: digits, as a string"))
+    text.parse()
+        .map_err(|_| Refused::unprocessable("`patient_id` is not an id of Cliniko: digits, as a string"))
 }

@@ -56,7 +56,7 @@ impl Verdict {
         let reason = Reason {
             condition: Condition0357::DuplicateKey,
             code: Code::new("H108"),
-            location: header_field(10),
+            location: Some(header_field(10)),
             text: "this control id was already used for other content".to_owned(),
             help: "send it again under a control id of its own",
         };
@@ -120,8 +120,8 @@ impl Reason {
 }
 
 /// A field of the header.
-const fn header_field(number: u32) -> Option<Location> {
-    Some(Location::segment(*b"MSH", 1).field(number))
+const fn header_field(number: u32) -> Location {
+    Location::segment(*b"MSH", 1).field(number)
 }
 
 /// Decides about a message that has arrived.
@@ -136,7 +136,7 @@ pub(super) fn decide(decoded: &hl7v2::Decoded<'_>, feeds: &Feeds) -> Verdict {
             Reason {
                 condition: Condition0357::UnknownKey,
                 code: Code::new("H102"),
-                location: header_field(3),
+                location: Some(header_field(3)),
                 text: "no feed is configured for this sending application and facility".to_owned(),
                 help: "add MSH-3|MSH-4 to the `senders` of the laboratory's feed in the configuration",
             },
@@ -145,7 +145,8 @@ pub(super) fn decide(decoded: &hl7v2::Decoded<'_>, feeds: &Feeds) -> Verdict {
     if acknowledgement::is_acknowledgement(message) {
         return Verdict::refuse(Outcome::Accept, Some(Arc::clone(feed)), silent());
     }
-    let refusal = foreign(message).or_else(|| wrong_processing(message, feed)).map(|it| (Outcome::Reject, it));
+    let refusal =
+        foreign(message).or_else(|| wrong_processing(message, feed)).map(|it| (Outcome::Reject, it));
     match refusal.or_else(|| Some((Outcome::Error, unreadable(message, &decoded.deviations)?))) {
         Some((outcome, reason)) => Verdict::refuse(outcome, Some(Arc::clone(feed)), reason),
         None => Verdict::accept(Arc::clone(feed)),
@@ -177,7 +178,7 @@ fn silent() -> Reason {
     Reason {
         condition: Condition0357::UnsupportedMessageType,
         code: Code::new("H107"),
-        location: header_field(9),
+        location: Some(header_field(9)),
         text: "the message is itself an acknowledgement".to_owned(),
         help: "nothing needs to be done unless the laboratory should not send these",
     }
@@ -196,7 +197,13 @@ fn foreign(message: &hl7v2::Message<'_>) -> Option<Reason> {
             "send orders and other messages elsewhere",
         )
     } else if event != "R01" {
-        (Condition0357::UnsupportedEventCode, "H103", 9, "only the event R01 is taken here", "send results as ORU^R01")
+        (
+            Condition0357::UnsupportedEventCode,
+            "H103",
+            9,
+            "only the event R01 is taken here",
+            "send results as ORU^R01",
+        )
     } else if version != "2" && !version.starts_with("2.") {
         (
             Condition0357::UnsupportedVersion,
@@ -208,7 +215,7 @@ fn foreign(message: &hl7v2::Message<'_>) -> Option<Reason> {
     } else {
         return None;
     };
-    let location = header_field(field);
+    let location = Some(header_field(field));
     Some(Reason { condition, code: Code::new(code), location, text: text.to_owned(), help })
 }
 
@@ -221,7 +228,7 @@ fn wrong_processing(message: &hl7v2::Message<'_>, feed: &Feed) -> Option<Reason>
     Some(Reason {
         condition: Condition0357::UnsupportedProcessingId,
         code: Code::new("H105"),
-        location: header_field(11),
+        location: Some(header_field(11)),
         text: "this feed does not take this processing id".to_owned(),
         help: "send P for production, or add the id to the feed's `processing_ids`",
     })

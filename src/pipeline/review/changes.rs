@@ -98,8 +98,18 @@ mod tests {
 
     #[test]
     fn a_correction_shows_what_changed_what_is_new_and_what_is_gone() {
-        let old = report(&[("HB", "121", "preliminary"), ("WCC", "5.10", "final"), ("HB", "99", "final"), ("PLT", "7", "final")]);
-        let new = report(&[("WCC", "5.1", "corrected"), ("HB", "121", "final"), ("HB", "98", "corrected"), ("MCV", "88", "final")]);
+        let old = report(&[
+            ("HB", "121", "preliminary"),
+            ("WCC", "5.10", "final"),
+            ("HB", "99", "final"),
+            ("PLT", "7", "final"),
+        ]);
+        let new = report(&[
+            ("WCC", "5.1", "corrected"),
+            ("HB", "121", "final"),
+            ("HB", "98", "corrected"),
+            ("MCV", "88", "final"),
+        ]);
 
         let told: Vec<_> = between(&old, &new)
             .into_iter()

@@ -171,7 +171,8 @@ async fn typeset(material: &Arc<Material>, standing: Standing) -> Result<Papers,
     let made = tokio::task::spawn_blocking(move || {
         let content = material.content().ok_or(Error::NoPatient)?;
         let render = |kind| document::render(kind, &content, &standing).map_err(Error::Document);
-        let papers = render(Kind::Clinician).and_then(|clinician| Ok(Papers { clinician, patient: render(Kind::Patient)? }));
+        let papers = render(Kind::Clinician)
+            .and_then(|clinician| Ok(Papers { clinician, patient: render(Kind::Patient)? }));
         // The typesetter's cache is the process's; no patient stays in it.
         comemo::evict(0);
         papers

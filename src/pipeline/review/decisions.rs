@@ -72,7 +72,12 @@ pub async fn edit(pipeline: &Pipeline, by: &Clinician, id: CaseId, edit: Edit) -
 }
 
 /// Adds a note for colleagues; it stands on the clinician document and never on the patient's.
-pub async fn note(pipeline: &Pipeline, by: &Clinician, id: CaseId, text: Sensitive<String>) -> Result<Stored, Error> {
+pub async fn note(
+    pipeline: &Pipeline,
+    by: &Clinician,
+    id: CaseId,
+    text: Sensitive<String>,
+) -> Result<Stored, Error> {
     let text = checked("text", text, NOTE_CHARS_MAX)?;
     let mut step = Step::begin(pipeline, by.actor(), id)?;
     step.decide(Command::AddNote)?;
@@ -98,7 +103,11 @@ pub async fn approve(
         return Err(Error::OtherVersion { asked: version, current });
     }
     // Before the costly part: somebody who may not, or a case that cannot be, is told so.
-    workflow::decide(step.stored.standing.state, Command::Approve { shown, current: shown }, by.actor().roles)?;
+    workflow::decide(
+        step.stored.standing.state,
+        Command::Approve { shown, current: shown },
+        by.actor().roles,
+    )?;
     let material = Arc::new(Material::read(pipeline, &step.stored.case)?);
     let draft = content::draft(&material).await?;
     step.decide(Command::Approve { shown, current: draft.digest })?;
@@ -117,7 +126,10 @@ pub async fn approve(
         ("clinician_pdf", approval.clinician_pdf_sha256.clone()),
         ("patient_pdf", approval.patient_pdf_sha256.clone()),
         ("mapping", material.report.origin.mapping_digest.clone()),
-        ("knowledge", step.stored.case.interpretation.as_ref().map_or_else(String::new, |it| it.digest.clone())),
+        (
+            "knowledge",
+            step.stored.case.interpretation.as_ref().map_or_else(String::new, |it| it.digest.clone()),
+        ),
     ];
     step.stored.case.approval = Some(approval);
     let clinic = clinic::load(&pipeline.store, &step.stored.case.clinic)?;
@@ -127,7 +139,9 @@ pub async fn approve(
     }
     let stored = step
         .commit("case.approved", |entry| {
-            facts.into_iter().fold(entry.with("version", version), |entry, (name, hash)| entry.with(name, hash))
+            facts
+                .into_iter()
+                .fold(entry.with("version", version), |entry, (name, hash)| entry.with(name, hash))
         })
         .await?;
     if released {
@@ -137,7 +151,12 @@ pub async fn approve(
 }
 
 /// Ends a case without sending anything, or takes an approval back that was not released yet.
-pub async fn reject(pipeline: &Pipeline, by: &Clinician, id: CaseId, reason: Sensitive<String>) -> Result<Stored, Error> {
+pub async fn reject(
+    pipeline: &Pipeline,
+    by: &Clinician,
+    id: CaseId,
+    reason: Sensitive<String>,
+) -> Result<Stored, Error> {
     let reason = checked("reason", reason, NOTE_CHARS_MAX)?;
     let mut step = Step::begin(pipeline, by.actor(), id)?;
     step.decide(Command::Reject)?;
@@ -234,7 +253,11 @@ impl<'a> Step<'a> {
 }
 
 /// A text that is neither blank nor longer than its limit.
-pub(super) fn checked(field: &'static str, text: Sensitive<String>, max: usize) -> Result<Sensitive<String>, Error> {
+pub(super) fn checked(
+    field: &'static str,
+    text: Sensitive<String>,
+    max: usize,
+) -> Result<Sensitive<String>, Error> {
     let chars = text.expose().chars().count();
     if text.expose().trim().is_empty() {
         return Err(Error::TextMissing { field });

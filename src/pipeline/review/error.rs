@@ -53,22 +53,29 @@ impl Error {
     pub fn diagnostic(&self) -> Diagnostic {
         let (code, help) = match self {
             Self::Refused(refusal) => return refusal.diagnostic(),
-            Self::NotFound => (Code::new("W103"), "look the id up under Cases; only your own clinic's are there"),
+            Self::NotFound => {
+                (Code::new("W103"), "look the id up under Cases; only your own clinic's are there")
+            }
             Self::OtherVersion { .. } | Self::ChangedMeanwhile => {
                 (Code::new("W108"), "open the case again, read what changed, and decide anew")
             }
             Self::NoPatient => (Code::new("W110"), "match the case under Holds first"),
-            Self::PatientUnusable { .. } => {
-                (Code::new("W111"), "choose the living record in Cliniko, or complete it there, and match again")
-            }
+            Self::PatientUnusable { .. } => (
+                Code::new("W111"),
+                "choose the living record in Cliniko, or complete it there, and match again",
+            ),
             Self::TextMissing { .. } | Self::TextTooLong { .. } => {
                 (Code::new("W105"), "write a text within the limit")
             }
-            Self::Account(_) | Self::Cliniko(_) => (Code::new("W112"), "try again in a minute; `gateway check` tests the connection"),
+            Self::Account(_) | Self::Cliniko(_) => {
+                (Code::new("W112"), "try again in a minute; `gateway check` tests the connection")
+            }
             Self::Document(_) | Self::Typesetter => {
                 (Code::new("W113"), "report the case's id and the gateway's version to its makers")
             }
-            Self::Store(_) => (Code::new("W114"), "try again; if it stays so, look at /health/ready and the log"),
+            Self::Store(_) => {
+                (Code::new("W114"), "try again; if it stays so, look at /health/ready and the log")
+            }
         };
         let message = match self {
             Self::Store(_) => "the store cannot do this now".to_owned(),

@@ -167,7 +167,9 @@ pub enum Held {
 pub async fn list(pipeline: &Pipeline, actor: &Actor, filter: &Filter) -> Result<Page<Row>, Error> {
     let store = pipeline.store.as_ref();
     let mut found: Vec<(Cursor, CaseId)> = Vec::new();
-    for state in STATES.into_iter().filter(|state| filter.state.is_none_or(|wanted| wanted.as_str() == state.as_str())) {
+    for state in
+        STATES.into_iter().filter(|state| filter.state.is_none_or(|wanted| wanted.as_str() == state.as_str()))
+    {
         found.extend(of_state(store, &actor.clinic, state, filter)?);
     }
     found.sort_unstable();
@@ -187,7 +189,12 @@ pub async fn list(pipeline: &Pipeline, actor: &Actor, filter: &Filter) -> Result
 }
 
 /// The first rows of one state after the cursor: enough for a page and to know whether more follow.
-fn of_state(store: &Store, clinic: &str, state: State, filter: &Filter) -> Result<Vec<(Cursor, CaseId)>, Error> {
+fn of_state(
+    store: &Store,
+    clinic: &str,
+    state: State,
+    filter: &Filter,
+) -> Result<Vec<(Cursor, CaseId)>, Error> {
     let prefix = case::worklist_prefix(clinic, state);
     let mut after = filter.after.map(|cursor| [prefix.as_slice(), &cursor.0].concat());
     let mut found = Vec::new();
@@ -313,7 +320,12 @@ pub fn critical_unseen(store: &Store, clinics: &[String]) -> Result<usize, store
     let mut count = 0;
     for clinic in clinics {
         for state in [State::InReview, State::Held(Step::Matching)] {
-            let rows = case::worklist(store, &case::worklist_prefix(clinic, state), None, store::backend::SCAN_ROWS_MAX)?;
+            let rows = case::worklist(
+                store,
+                &case::worklist_prefix(clinic, state),
+                None,
+                store::backend::SCAN_ROWS_MAX,
+            )?;
             for (_, id) in rows {
                 match case::standing(store, id)? {
                     // The most urgent stand first, so the first that is not ends the look.

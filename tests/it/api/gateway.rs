@@ -102,7 +102,8 @@ impl Reply {
 impl Gateway {
     pub(crate) async fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let cliniko = cliniko::start(cliniko::Config { seed: Seed::Demo, ..Default::default() }).await.unwrap();
+        let cliniko =
+            cliniko::start(cliniko::Config { seed: Seed::Demo, ..Default::default() }).await.unwrap();
         let clock = Arc::new(FixedClock::new("2026-11-22T10:00:00Z".parse().unwrap(), 7));
         let shared: Arc<dyn Clock> = clock.clone();
         let backend = Embedded::open(&embedded::Config::new(directory.path())).unwrap();
@@ -122,7 +123,7 @@ impl Gateway {
             run: clock.new_id(),
             started_ms: 0,
         });
-        let life = Duration::from_secs(3600);
+        let life = Duration::from_hours(1);
         let sessions = Arc::new(Sessions::open(store, shared, life).await.unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -160,7 +161,8 @@ impl Gateway {
             "support" => roles.support = true,
             other => panic!("no such role: {other}"),
         }
-        let new = NewUser { clinic, email: &email, name: "Dr Rowena Examplewright", roles, password: PASSWORD };
+        let new =
+            NewUser { clinic, email: &email, name: "Dr Rowena Examplewright", roles, password: PASSWORD };
         sessions::add_user(&self.pipeline.store, self.clock.as_ref(), new).await.unwrap();
         let reply = self.post("/api/v1/session", "", &json!({"email": email, "password": PASSWORD})).await;
         assert_eq!(reply.status, 200, "{reply:?}");
@@ -184,9 +186,17 @@ impl Gateway {
     }
 
     /// One request on a connection of its own; without a token where that is empty.
-    pub(crate) async fn ask(&self, method: &str, path: &str, token: &str, headers: &str, body: &[u8]) -> Reply {
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        headers: &str,
+        body: &[u8],
+    ) -> Reply {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        let bearer = if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
+        let bearer =
+            if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{bearer}{headers}Content-Length: {}\r\n\r\n",
             self.address,
@@ -198,7 +208,11 @@ impl Gateway {
         let _reset = stream.read_to_end(&mut bytes).await;
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
         let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
-        Reply { status: head.split(' ').nth(1).unwrap().parse().unwrap(), head, body: bytes[end + 4..].to_vec() }
+        Reply {
+            status: head.split(' ').nth(1).unwrap().parse().unwrap(),
+            head,
+            body: bytes[end + 4..].to_vec(),
+        }
     }
 
     /// What this clinician sees of a case.
@@ -281,7 +295,14 @@ pub(crate) struct NewCase {
 
 impl Default for NewCase {
     fn default() -> Self {
-        Self { filler_number: "F1", value: "7.77", urgency: "routine", matched: true, version: 1, previous: None }
+        Self {
+            filler_number: "F1",
+            value: "7.77",
+            urgency: "routine",
+            matched: true,
+            version: 1,
+            previous: None,
+        }
     }
 }
 
@@ -341,7 +362,7 @@ fn account_settings() -> accounts::Config {
         user_agent: "Example Gateway (gateway@clinic.example)".to_owned(),
         rate_per_minute: 150,
         shards: vec!["uk1".to_owned()],
-        request_life: Duration::from_secs(60),
-        settle: Duration::from_secs(120),
+        request_life: Duration::from_mins(1),
+        settle: Duration::from_mins(2),
     }
 }

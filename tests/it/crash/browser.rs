@@ -65,7 +65,7 @@ impl Browser {
             stream.write_all(request.as_bytes()).await?;
             let mut answer = Vec::new();
             stream.read_to_end(&mut answer).await?;
-            Ok(answer)
+            io::Result::Ok(answer)
         };
         let answer = tokio::time::timeout(ANSWER, exchange).await.map_err(io::Error::from)??;
         whole(&answer).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
