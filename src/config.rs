@@ -111,8 +111,11 @@ fn resolve(
         .map_err(|it| found.push(it))
         .ok();
     let http_listen = address("http.listen", &raw.http.listen, found);
+    if raw.http.listen.is_empty() {
+        found.push(Diagnostic::error(Code::new("C003"), "the HTTP face needs an address").at("http.listen").help("write listen = \"127.0.0.1:8080\""));
+    }
     let mllp = mllp(&raw.inbound, base, found);
-    let feeds = feeds(&raw.lab, mllp.as_ref(), found);
+    let feeds = feeds(&raw.lab, &mllp, found);
     let recovery = &raw.cliniko.recovery;
     if (recovery.request_life_ms < 60_000 || recovery.settle_ms < 120_000) && !recovery.dangerous_fast {
         found.push(
@@ -131,11 +134,11 @@ fn resolve(
         store_cache_bytes: raw.store.cache_bytes,
         master_key: master_key?,
         http: crate::http::Config {
-            listen: http_listen??,
+            listen: http_listen?,
             body_bytes_max: raw.http.body_bytes_max,
             session: Duration::from_secs(u64::from(raw.http.session_minutes) * 60),
         },
-        mllp: mllp?,
+        mllp,
         mappings_directory: (!directory.as_os_str().is_empty()).then(|| beside(base, directory)),
         feeds,
         dangerous_test_nhs_numbers: raw.matching.dangerous_test_nhs_numbers,
@@ -151,30 +154,25 @@ fn resolve(
     })
 }
 
-/// An address to listen on; `Some(None)` where it is empty, `None` where it is wrong.
-fn address(key: &str, text: &str, found: &mut Vec<Diagnostic>) -> Option<Option<SocketAddr>> {
-    if text.is_empty() {
-        return Some(None);
+/// An address to listen on; none where it is empty, and none with a diagnostic where it is wrong.
+fn address(key: &str, text: &str, found: &mut Vec<Diagnostic>) -> Option<SocketAddr> {
+    let parsed = text.parse().ok();
+    if parsed.is_none() && !text.is_empty() {
+        found.push(
+            Diagnostic::error(Code::new("C003"), "an address to listen on is not `IP:PORT`")
+                .at(key)
+                .help("write it as \"127.0.0.1:2575\" or \"[::1]:2575\"; port 0 takes any free port"),
+        );
     }
-    match text.parse() {
-        Ok(address) => Some(Some(address)),
-        Err(_) => {
-            found.push(
-                Diagnostic::error(Code::new("C003"), "an address to listen on is not `IP:PORT`")
-                    .at(key)
-                    .help("write it as \"127.0.0.1:2575\" or \"[::1]:2575\"; port 0 takes any free port"),
-            );
-            None
-        }
-    }
+    parsed
 }
 
-fn mllp(raw: &raw::Inbound, base: &Path, found: &mut Vec<Diagnostic>) -> Option<inbound::mllp::Config> {
+fn mllp(raw: &raw::Inbound, base: &Path, found: &mut Vec<Diagnostic>) -> inbound::mllp::Config {
     let plain = address("inbound.mllp.listen", &raw.mllp.listen, found);
     let tls = address("inbound.mllps.listen", &raw.mllps.listen, found);
-    Some(inbound::mllp::Config {
-        listen: plain?,
-        tls: tls?.map(|listen| inbound::mllp::Tls {
+    inbound::mllp::Config {
+        listen: plain,
+        tls: tls.map(|listen| inbound::mllp::Tls {
             listen,
             certificate: beside(base, &raw.mllps.certificate),
             key: beside(base, &raw.mllps.key),
@@ -184,10 +182,10 @@ fn mllp(raw: &raw::Inbound, base: &Path, found: &mut Vec<Diagnostic>) -> Option<
         connections_max: raw.mllp.connections_max,
         idle: Duration::from_millis(raw.mllp.idle_ms),
         shutdown: Duration::from_millis(raw.mllp.shutdown_ms),
-    })
+    }
 }
 
-fn feeds(labs: &[raw::Lab], mllp: Option<&inbound::mllp::Config>, found: &mut Vec<Diagnostic>) -> Feeds {
+fn feeds(labs: &[raw::Lab], mllp: &inbound::mllp::Config, found: &mut Vec<Diagnostic>) -> Feeds {
     let mut names = BTreeSet::new();
     let mut senders = BTreeSet::new();
     let mut feeds = Vec::new();
@@ -212,7 +210,7 @@ fn feeds(labs: &[raw::Lab], mllp: Option<&inbound::mllp::Config>, found: &mut Ve
                         .help("give each feed its own name, and each MSH-3|MSH-4 to one feed only"),
                 );
             }
-            if feed.dangerous_any_sender && !mllp.is_some_and(inbound::mllp::Config::loopback_only) {
+            if feed.dangerous_any_sender && !mllp.loopback_only() {
                 found.push(
                     Diagnostic::error(Code::new("C007"), "a feed takes any sender on a listener others can reach")
                         .at(at.clone())

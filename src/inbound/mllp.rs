@@ -32,6 +32,8 @@ use crate::pipeline::shutdown::Shutdown;
 const CHUNK_BYTES: usize = 16 * 1024;
 /// A sender that leaves out the carriage return after FS is understood after so long a silence.
 const SETTLE: Duration = Duration::from_millis(500);
+/// How long a peer that was refused may go on writing before its connection is cut.
+const LINGER: Duration = Duration::from_secs(5);
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// A peer that does not read its answer is not waited for longer than this.
@@ -206,7 +208,8 @@ impl Door {
         loop {
             let patience = if decoder.is_inside() { SETTLE.min(self.config.idle) } else { self.config.idle };
             let read = tokio::select! {
-                () = self.shutdown.requested() => return Ok(()),
+                // A frame that has begun may end; the listener bounds how long.
+                () = self.shutdown.requested(), if !decoder.is_inside() => return Ok(()),
                 read = tokio::time::timeout(patience, stream.read(&mut chunk)) => read,
             };
             let events = match read {
@@ -227,10 +230,12 @@ impl Door {
                 Err(_) => return Ok(()),
             };
             if self.answer(&mut stream, events).await? {
+                linger(&mut stream, &mut chunk).await;
                 return Ok(());
             }
             if decoder.is_too_long() {
                 self.answer(&mut stream, decoder.finish()).await?;
+                linger(&mut stream, &mut chunk).await;
                 return Ok(());
             }
         }
@@ -238,16 +243,12 @@ impl Door {
 
     /// A frame has begun and pauses: the rest may take as long as any silence.
     async fn wait_inside(
-        &mut self,
+        &self,
         stream: &mut (impl AsyncRead + Unpin),
         decoder: &mut Decoder,
         chunk: &mut [u8],
     ) -> io::Result<Vec<Event>> {
-        let read = tokio::select! {
-            () = self.shutdown.requested() => return Err(io::ErrorKind::ConnectionAborted.into()),
-            read = tokio::time::timeout(self.config.idle, stream.read(chunk)) => read,
-        };
-        match read {
+        match tokio::time::timeout(self.config.idle, stream.read(chunk)).await {
             Ok(Ok(0)) => Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(Ok(count)) => Ok(decoder.push(chunk.get(..count).unwrap_or_default())),
             Ok(Err(error)) => Err(error),
@@ -281,4 +282,11 @@ impl Door {
         }
         Ok(false)
     }
+}
+
+/// Reads on, for a while, what a peer still writes after its last answer. Closing a socket with unread bytes resets
+/// it, and the peer might lose the answer (RFC 1122 §4.2.2.13).
+async fn linger(stream: &mut (impl AsyncRead + Unpin), chunk: &mut [u8]) {
+    let draining = async { while matches!(stream.read(chunk).await, Ok(1..)) {} };
+    let _still_writing = tokio::time::timeout(LINGER, draining).await;
 }

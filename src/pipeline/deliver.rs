@@ -17,10 +17,11 @@ mod call;
 mod plan;
 mod verify;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task;
 use tokio::task::JoinSet;
 
 use crate::audit;
@@ -28,7 +29,6 @@ use crate::clinical::workflow;
 use crate::clinical::workflow::Command;
 use crate::clinical::workflow::Roles;
 use crate::clinical::workflow::State;
-use crate::clock::Id;
 use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
 use crate::outbound;
@@ -40,7 +40,6 @@ use crate::pipeline::advance::STORE_PAUSE;
 use crate::pipeline::advance::retry_after;
 use crate::pipeline::records::CaseId;
 use crate::pipeline::records::call::Moment;
-use crate::pipeline::records::call::Phase;
 use crate::pipeline::records::case;
 use crate::pipeline::records::case::Stored;
 use crate::pipeline::records::job;
@@ -58,9 +57,15 @@ enum Ended {
     Done,
     /// To be taken up again; a failure counts as an attempt.
     Retry { after: Duration, failed: bool },
-    Hold(Diagnostic),
+    Hold(Box<Diagnostic>),
     /// The case is no longer to be delivered.
     Stopped,
+}
+
+impl Ended {
+    fn hold(problem: Diagnostic) -> Self {
+        Self::Hold(Box::new(problem))
+    }
 }
 
 /// What goes wrong inside a delivery.
@@ -76,18 +81,15 @@ enum Error {
 
 /// Delivers until it is dropped.
 pub async fn run(pipeline: Arc<Pipeline>) {
-    let mut under_way: HashSet<Id> = HashSet::new();
-    let mut deliveries: JoinSet<Id> = JoinSet::new();
+    let mut under_way: HashMap<task::Id, Job> = HashMap::new();
+    let mut deliveries = JoinSet::new();
     loop {
         match due(&pipeline, &under_way) {
             Ok(jobs) => {
                 for job in jobs.into_iter().take(DELIVERIES_MAX.saturating_sub(deliveries.len())) {
-                    under_way.insert(job.subject);
-                    let pipeline = Arc::clone(&pipeline);
-                    deliveries.spawn(async move {
-                        deliver(&pipeline, &job).await;
-                        job.subject
-                    });
+                    let (pipeline, its) = (Arc::clone(&pipeline), job.clone());
+                    let delivery = deliveries.spawn(async move { deliver(&pipeline, &its).await });
+                    under_way.insert(delivery.id(), job);
                 }
             }
             Err(error) => {
@@ -96,13 +98,11 @@ pub async fn run(pipeline: Arc<Pipeline>) {
             }
         }
         tokio::select! {
-            Some(ended) = deliveries.join_next() => match ended {
-                Ok(subject) => { under_way.remove(&subject); }
-                Err(error) => {
-                    // Which delivery it was is not told; those still running keep their rows, so none runs twice.
-                    tracing::error!(error = &error as &dyn std::error::Error, "a delivery met a defect of the gateway");
-                    tokio::time::sleep(STORE_PAUSE).await;
-                }
+            Some(ended) = deliveries.join_next_with_id() => match ended {
+                Ok((id, ())) => drop(under_way.remove(&id)),
+                Err(error) => if let Some(job) = under_way.remove(&error.id()) {
+                    hold_defect(&pipeline, &job, &error).await;
+                },
             },
             () = pipeline.wake.deliver.notified() => {}
             () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -111,10 +111,25 @@ pub async fn run(pipeline: Arc<Pipeline>) {
 }
 
 /// Due jobs that nobody is at.
-fn due(pipeline: &Pipeline, under_way: &HashSet<Id>) -> Result<Vec<Job>, store::Error> {
+fn due(pipeline: &Pipeline, under_way: &HashMap<task::Id, Job>) -> Result<Vec<Job>, store::Error> {
     let now = pipeline.clock.now();
+    let is_free = |job: &Job| under_way.values().all(|other| other.subject != job.subject);
     let jobs = job::first(&pipeline.store, job::Kind::Deliver, DELIVERIES_MAX * 8)?;
-    Ok(jobs.into_iter().filter(|job| job.due_at <= now && !under_way.contains(&job.subject)).collect())
+    Ok(jobs.into_iter().filter(|job| job.due_at <= now && is_free(job)).collect())
+}
+
+/// A panic in a delivery holds its case alone. A write that was under way stays in its phase, and is looked for first
+/// when the case goes on.
+async fn hold_defect(pipeline: &Pipeline, job: &Job, error: &task::JoinError) {
+    let case = CaseId(job.subject);
+    tracing::error!(case.id = %case, error = error as &dyn std::error::Error, "a delivery met a defect of the gateway");
+    let Some(clinic) = job.body.clinic.as_deref() else { return };
+    let problem = Diagnostic::error(Code::new("S102"), "delivering this case met a defect of the gateway")
+        .fact("held: the case alone; all others go on, and nothing is sent twice")
+        .help("report the case's id and the gateway's version to its makers");
+    if let Err(error) = finish(pipeline, clinic, case, job, Ended::hold(problem)).await {
+        tracing::error!(case.id = %case, error = &error as &dyn std::error::Error, "could not end a delivery's turn");
+    }
 }
 
 async fn deliver(pipeline: &Pipeline, job: &Job) {
@@ -130,7 +145,7 @@ async fn deliver(pipeline: &Pipeline, job: &Job) {
             tokio::time::sleep(STORE_PAUSE).await;
             return;
         }
-        Err(Error::Account(error)) => Ended::Hold(account_unusable(&error)),
+        Err(Error::Account(error)) => Ended::hold(account_unusable(&error)),
         Err(Error::Cliniko(error)) => after_failure(pipeline, case, job, &error),
     };
     if let Err(error) = finish(pipeline, clinic, case, job, ended).await {
@@ -151,7 +166,7 @@ fn after_failure(pipeline: &Pipeline, case: CaseId, job: &Job, error: &outbound:
         pipeline.clock.fill_random(&mut chance);
         return Ended::Retry { after: retry_after(job.body.attempts, chance[0]), failed: true };
     }
-    Ended::Hold(
+    Ended::hold(
         Diagnostic::error(Code::new("D101"), format!("Cliniko did not take the case: {error}"))
             .fact("held: what was already filed stays filed, and nothing is sent twice")
             .help(format!("`gateway explain {}` says what this answer means; then release the case again", error.code())),
@@ -167,15 +182,12 @@ async fn run_case(pipeline: &Pipeline, clinic: &str, id: CaseId) -> Result<Ended
     };
     let calls = match plan::of(pipeline, &stored).await? {
         Ok(calls) => calls,
-        Err(problem) => return Ok(Ended::Hold(problem)),
+        Err(problem) => return Ok(Ended::hold(problem)),
     };
     if stored.standing.state == State::Filed {
         return verify::run(pipeline, &account, &stored, calls).await;
     }
     for (number, planned) in (0u8..).zip(calls) {
-        if matches!(planned.phase, Phase::Confirmed { .. }) {
-            continue;
-        }
         let turn = call::Turn { pipeline, account: &account, case: &stored, number };
         match turn.run(planned).await? {
             Ended::Done => {}
@@ -211,7 +223,7 @@ async fn finish(
             let Some(mut stored) = case::load(&pipeline.store, clinic, id)? else { return Ok(()) };
             job.delete(&mut change);
             tracing::error!(case.id = %id, diagnostic.code = problem.code.as_str(), "a delivery waits for a person");
-            stored.case.holds = vec![problem];
+            stored.case.holds = vec![*problem];
             move_on(&mut stored, Command::Hold, &mut change, pipeline);
         }
         Ended::Retry { after, failed } => {

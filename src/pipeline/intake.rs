@@ -158,8 +158,9 @@ impl Intake {
         let state = if verdict.is_accepted() { State::Waiting } else { State::Rejected };
         let feed = facts.feed.clone();
         let mut change = Change::new();
-        // A control id names one message of a feed; without one, or beside a conflicting one, the content names it.
-        let name = if control_id.is_empty() || verdict.is_conflict {
+        // A control id names one message of a feed. The content names a message without one, one beside a conflicting
+        // one, and one that is not for us: that has used no control id.
+        let name = if control_id.is_empty() || verdict.is_conflict || !verdict.is_ours() {
             content_id(control_id, sha256)
         } else {
             control_id.to_owned()

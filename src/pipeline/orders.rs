@@ -72,11 +72,11 @@ pub async fn create(
     }
     let account = pipeline.accounts.account(&pipeline.store, &by.clinic).map_err(Error::Account)?;
     let patient = patient(&account, patient_id).await?;
-    let mut chance = [0; 8];
-    pipeline.clock.fill_random(&mut chance);
+    let mut random = [0; 8];
+    pipeline.clock.fill_random(&mut random);
     let (id, now) = (OrderId(pipeline.clock.new_id()), pipeline.clock.now());
     let order = Order {
-        number: OrderNumber::from_random(chance),
+        number: OrderNumber::from_random(random),
         clinic: by.clinic.clone(),
         patient: authorised(&account, patient),
         tests: tests.into_iter().map(|name| OrderedTest { code: None, name: name.trim().to_owned() }).collect(),
@@ -109,7 +109,7 @@ async fn patient(account: &Account, id: &cliniko::Id) -> Result<cliniko::read::P
 /// The fields a form may print; everything else of the record is dropped here.
 fn authorised(account: &Account, patient: cliniko::read::Patient) -> OrderPatient {
     let field = account.clinic.nhs_number_field.as_deref();
-    let nhs_number = field.and_then(|token| patient.custom_field(token)).and_then(|text| valid_nhs_number(text));
+    let nhs_number = field.and_then(|token| patient.custom_field(token)).and_then(valid_nhs_number);
     OrderPatient {
         nhs_number,
         sex: match patient.sex.as_deref() {

@@ -107,12 +107,12 @@ impl Sessions {
         let user = person::by_email(&self.store, email)?.filter(|user| user.active);
         let stored = user.as_ref().map(|user| user.password.expose().clone());
         let password = password.to_owned();
-        let is_right = tokio::task::spawn_blocking(move || match stored {
-            Some(stored) => passwords::verify(&password, &stored),
-            None => {
-                passwords::verify_nobody(&password);
-                Ok(false)
+        let is_right = tokio::task::spawn_blocking(move || {
+            if let Some(stored) = stored {
+                return passwords::verify(&password, &stored);
             }
+            passwords::verify_nobody(&password);
+            Ok(false)
         })
         .await
         .expect("checking a password does not panic")

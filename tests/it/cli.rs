@@ -1,5 +1,10 @@
 //! The command line as others use it: the built binary, its output and its exit status.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the tests write the files that commands read, and wait for processes"
+)]
+
 use std::fs;
 use std::io::BufRead;
 use std::io::BufReader;

@@ -1,6 +1,10 @@
 //! Everything that is tested from outside: contracts, examples, journeys over real sockets.
 
 #[cfg(test)]
+mod api;
+#[cfg(test)]
+mod cli;
+#[cfg(test)]
 mod cliniko_simulator;
 #[cfg(test)]
 mod codec;

@@ -168,15 +168,15 @@ impl World {
 
     /// The addresses and the invented credentials, for a person at the terminal.
     pub(super) fn where_to_look(&self) -> String {
-        let mut text = format!("\nThe gateway's page    http://{}/\n", self.gateway.http);
-        if let Some(mllp) = self.gateway.mllp {
-            text += &format!("MLLP                  mllp://{mllp}   (sender {SENDER})\n");
-        }
-        text += &format!("Simulated Cliniko     http://{}/records\n", self.cliniko.control);
-        for it in &PEOPLE {
-            text += &format!("{:<21} {}  /  {}\n", it.role, it.email, it.password);
-        }
-        text
+        let mllp = self.gateway.mllp.map_or_else(|| "off".to_owned(), |it| format!("mllp://{it}   (sender {SENDER})"));
+        let mut lines = vec![
+            String::new(),
+            format!("The gateway's page    http://{}/", self.gateway.http),
+            format!("MLLP                  {mllp}"),
+            format!("Simulated Cliniko     http://{}/records", self.cliniko.control),
+        ];
+        lines.extend(PEOPLE.iter().map(|it| format!("{:<21} {}  /  {}", it.role, it.email, it.password)));
+        lines.join("\n")
     }
 
     pub(super) async fn stop(self) {
@@ -200,6 +200,8 @@ fn configuration(folder: &std::path::Path) -> Result<config::Config, Failure> {
 listen = "127.0.0.1:0"
 [inbound.mllp]
 listen = "127.0.0.1:0"
+[cliniko]
+rate_per_minute = 6000
 [matching]
 dangerous_test_nhs_numbers = true
 [[lab]]

@@ -4,9 +4,12 @@
 //! case that waits for a person, interpreted all the same: a critical result is escalated before its patient is known.
 //! A newer report of a lineage supersedes the case before it.
 
-mod candidates;
+pub(in crate::pipeline) mod candidates;
 
 use std::sync::Arc;
+
+use tokio::task::JoinError;
+use tokio::task::JoinSet;
 
 use crate::audit;
 use crate::clinical::interpret;
@@ -86,9 +89,25 @@ async fn round(pipeline: &Arc<Pipeline>) -> Result<usize, store::Error> {
         .filter(|job| job.due_at <= now)
         .collect();
     for job in &due {
-        advance(pipeline, job).await?;
+        // In a task of its own, so that a panic ends it alone; dropped with the lane.
+        let mut task = JoinSet::new();
+        let (its, shared) = (job.clone(), Arc::clone(pipeline));
+        task.spawn(async move { advance(&shared, &its).await });
+        match task.join_next().await {
+            Some(Err(defect)) => put_off(pipeline, job, &defect).await?,
+            Some(Ok(ended)) => ended?,
+            None => {}
+        }
     }
     Ok(due.len())
+}
+
+/// A defect of ours holds up its message alone: it is tried again, ever more rarely, until a version without it runs.
+async fn put_off(pipeline: &Pipeline, job: &Job, defect: &JoinError) -> Result<(), store::Error> {
+    tracing::error!(message.id = %job.subject, error = defect as &dyn std::error::Error, "preparing a report met a defect of the gateway");
+    let mut change = Change::new();
+    put_back(&mut change, job, pipeline.clock.now(), retry_after(job.body.attempts, 0));
+    pipeline.store.commit(change).await.map(drop)
 }
 
 async fn advance(pipeline: &Pipeline, job: &Job) -> Result<(), store::Error> {
@@ -96,13 +115,13 @@ async fn advance(pipeline: &Pipeline, job: &Job) -> Result<(), store::Error> {
     let mut change = Change::new();
     match prepare(pipeline, message, &mut change).await {
         Ok(()) => job.delete(&mut change),
-        Err(Error::Store(error)) => return Err(error),
+        Err(Error::Store(failed)) => return Err(failed),
         Err(error @ (Error::LookUp(_) | Error::Account(_))) => {
             tracing::warn!(message.id = %message, error = &error as &dyn std::error::Error, "could not look for a patient");
-            let mut chance = [0];
-            pipeline.clock.fill_random(&mut chance);
+            let mut jitter = [0];
+            pipeline.clock.fill_random(&mut jitter);
             change = Change::new();
-            put_back(&mut change, job, pipeline.clock.now(), retry_after(job.body.attempts, chance[0]));
+            put_back(&mut change, job, pipeline.clock.now(), retry_after(job.body.attempts, jitter[0]));
         }
     }
     match pipeline.store.commit(change).await {
@@ -178,7 +197,9 @@ async fn prepare_one(
     } else {
         supersede(pipeline, before, &case, change);
     }
-    candidates::answer_order(pipeline, clinic, report, state, change)?;
+    if state == State::InReview {
+        candidates::answer_order(&pipeline.store, clinic, report, change)?;
+    }
     let urgency = case.interpretation.as_ref().and_then(Interpretation::urgency);
     let standing = Standing { clinic: clinic.to_owned(), state, urgency, revision: 0, seen: false };
     tracing::info!(case.id = %case.id, message.id = %key.message, state = state.as_str(), "opened a case");

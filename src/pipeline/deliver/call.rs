@@ -51,7 +51,7 @@ impl Turn<'_> {
     /// Brings the call as far as it goes now.
     pub(super) async fn run(&self, call: Call) -> Result<Ended, Error> {
         match call.phase {
-            Phase::Confirmed { .. } => Ok(Ended::Done),
+            Phase::Confirmed { .. } => self.compare(call).await,
             Phase::Planned => self.begin(call).await,
             Phase::Registering { .. } => self.resolve(call).await,
         }
@@ -68,7 +68,7 @@ impl Turn<'_> {
                 let found = found.clone();
                 self.confirm(call, found, FoundBy::LookUp).await
             }
-            several => Ok(Ended::Hold(found_several(several.len()))),
+            several => Ok(Ended::hold(found_several(several.len()))),
         }
     }
 
@@ -78,7 +78,7 @@ impl Turn<'_> {
         let config = self.pipeline.accounts.config();
         let age = since(self.pipeline, began);
         if age < config.request_life {
-            return Ok(wait(config.request_life - age));
+            return Ok(wait(config.request_life.saturating_sub(age)));
         }
         match self.look_up(&call).await?.as_slice() {
             [found] => {
@@ -94,7 +94,7 @@ impl Turn<'_> {
                         self.record(&call, "call.absent").await?;
                         self.begin(call).await
                     }
-                    Some(apart) => Ok(wait(config.settle - apart)),
+                    Some(apart) => Ok(wait(config.settle.saturating_sub(apart))),
                     None => {
                         call.phase = Phase::Registering { began, absent: Some(moment(self.pipeline)) };
                         self.record(&call, "call.not_found").await?;
@@ -102,7 +102,7 @@ impl Turn<'_> {
                     }
                 }
             }
-            several => Ok(Ended::Hold(found_several(several.len()))),
+            several => Ok(Ended::hold(found_several(several.len()))),
         }
     }
 
@@ -111,7 +111,7 @@ impl Turn<'_> {
         let upload_url = match &call.what {
             What::Attachment { document, sha256, filename, .. } => {
                 let Some(bytes) = plan::document(self.pipeline, &self.case.case, *document, sha256)? else {
-                    return Ok(Ended::Hold(document_lost()));
+                    return Ok(Ended::hold(document_lost()));
                 };
                 let form = self.account.client.attachment_presigned_post(&call.patient).await?;
                 Some(self.account.client.upload(&form, &call.patient, filename, &bytes).await?)
@@ -133,7 +133,7 @@ impl Turn<'_> {
                 };
                 self.account.client.create_attachment(&new).await.map(|it| it.id)
             }
-            (What::Attachment { .. }, None) => return Ok(Ended::Hold(document_lost())),
+            (What::Attachment { .. }, None) => return Ok(Ended::hold(document_lost())),
             (What::Note { note }, _) => self.account.client.create_note(note).await.map(|it| it.id),
         };
         match answer {
@@ -150,17 +150,27 @@ impl Turn<'_> {
         }
     }
 
-    /// P4, and for a note the comparison with what was approved.
+    /// P4.
     async fn confirm(&self, mut call: Call, cliniko_id: cliniko::Id, found_by: FoundBy) -> Result<Ended, Error> {
         let at = self.pipeline.clock.now();
-        call.phase = Phase::Confirmed { cliniko_id: cliniko_id.clone(), at, found_by, verified: false };
+        call.phase = Phase::Confirmed { cliniko_id, at, found_by, verified: false };
         self.record(&call, "call.confirmed").await?;
-        let What::Note { note } = &call.what else { return Ok(Ended::Done) };
-        let kept = self.account.client.note(&cliniko_id).await?;
+        self.compare(call).await
+    }
+
+    /// A note is compared with what was approved before the case counts as filed; a file later, once it is processed.
+    async fn compare(&self, mut call: Call) -> Result<Ended, Error> {
+        let (What::Note { note }, Phase::Confirmed { cliniko_id, at, found_by, verified: false }) =
+            (&call.what, &call.phase)
+        else {
+            return Ok(Ended::Done);
+        };
+        let kept = self.account.client.note(cliniko_id).await?;
         if !note.reads_back(&kept.content) {
-            return Ok(Ended::Hold(note_differs()));
+            return Ok(Ended::hold(note_differs()));
         }
-        call.phase = Phase::Confirmed { cliniko_id, at, found_by, verified: true };
+        call.phase =
+            Phase::Confirmed { cliniko_id: cliniko_id.clone(), at: *at, found_by: *found_by, verified: true };
         self.record(&call, "call.verified").await?;
         Ok(Ended::Done)
     }
@@ -174,16 +184,16 @@ impl Turn<'_> {
         let patient = match self.account.client.patient(Lane::Delivery, &call.patient).await {
             Ok(patient) => patient,
             Err(outbound::cliniko::Error::Refused { status: 404, .. }) => {
-                return Ok(Some(Ended::Hold(patient_changed("is not there any more"))));
+                return Ok(Some(Ended::hold(patient_changed("is not there any more"))));
             }
             Err(error) => return Err(error.into()),
         };
         if !patient.writable() {
-            return Ok(Some(Ended::Hold(patient_changed("was archived or merged"))));
+            return Ok(Some(Ended::hold(patient_changed("was archived or merged"))));
         }
         let approved = self.case.case.patient.as_ref();
         let is_same = approved.is_some_and(|it| it.is_same_person(&MatchedPatient::of(&self.account.clinic, &patient)));
-        Ok((!is_same).then(|| Ended::Hold(patient_changed("has another name, birth date or NHS number now"))))
+        Ok((!is_same).then(|| Ended::hold(patient_changed("has another name, birth date or NHS number now"))))
     }
 
     /// What carries the call's marker in this patient's record, archived or not.

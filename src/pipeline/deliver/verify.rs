@@ -43,7 +43,7 @@ pub(super) async fn run(
         if hex(&digest) != *sha256 {
             let problem = Diagnostic::error(Code::new("D107"), "a filed document differs from the approved one");
             tracing::error!(case.id = %stored.case.id, diagnostic.code = problem.code.as_str(), "a filed document differs");
-            return Ok(Ended::Hold(problem.help("compare the file in Cliniko with the case's document; tell the clinic")));
+            return Ok(Ended::hold(problem.help("compare the file in Cliniko with the case's document; tell the clinic")));
         }
         call.phase =
             Phase::Confirmed { cliniko_id: cliniko_id.clone(), at: *at, found_by: *found_by, verified: true };

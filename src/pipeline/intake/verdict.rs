@@ -51,6 +51,11 @@ impl Verdict {
         self.outcome == Outcome::Accept && self.reason.is_none()
     }
 
+    /// Whether it is a message for us, readable or not, and no acknowledgement.
+    pub(super) fn is_ours(&self) -> bool {
+        self.is_accepted() || self.outcome == Outcome::Error
+    }
+
     /// The same message, found to use another's control id.
     pub(super) fn conflicting(&self) -> Self {
         let reason = Reason {

@@ -8,6 +8,7 @@ use crate::clinical::model::Interpretation;
 use crate::clinical::model::Moment;
 use crate::clinical::model::Sensitive;
 use crate::clinical::model::Urgency;
+use crate::clinical::terminology::nhs_number;
 use crate::clinical::workflow::State;
 use crate::clock::Id;
 use crate::diagnostic::Diagnostic;
@@ -75,13 +76,17 @@ impl MatchedPatient {
         let name = [patient.title.as_deref(), patient.first_name.as_deref(), patient.last_name.as_deref()];
         let name: Vec<&str> = name.into_iter().flatten().collect();
         let born = patient.date_of_birth.map(|date| date.to_string()).unwrap_or_default();
-        let nhs_number = clinic.nhs_number_field.as_deref().and_then(|token| patient.custom_field(token));
+        let field = clinic.nhs_number_field.as_deref().and_then(|token| patient.custom_field(token));
+        let nhs_number = match field.map(nhs_number::read) {
+            Some(nhs_number::Reading::Valid(number)) => Some(number.into()),
+            _ => None,
+        };
         Self {
             cliniko_id: patient.id.to_string(),
             name: name.join(" ").into(),
             birth_date: Sensitive::new(Moment { sent: born.clone(), iso: born }),
             sex: patient.sex.clone(),
-            nhs_number: nhs_number.map(|it| Sensitive::new(it.to_owned())),
+            nhs_number,
             evidence: Vec::new(),
             matched_by: None,
         }

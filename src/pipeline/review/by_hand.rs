@@ -12,6 +12,7 @@ use crate::outbound::cliniko::Lane;
 use crate::pipeline::Pipeline;
 use crate::pipeline::accounts::Account;
 use crate::pipeline::advance::prepare;
+use crate::pipeline::advance::prepare::candidates;
 use crate::pipeline::records::CaseId;
 use crate::pipeline::records::case::MatchedPatient;
 use crate::pipeline::records::case::Signed;
@@ -47,8 +48,9 @@ pub async fn match_by_hand(
     case.patient = Some(matched);
     case.suggested_patient_id = None;
     case.holds.clear();
+    let report = load_report(&pipeline.store, case)?;
+    candidates::answer_order(&pipeline.store, &case.clinic, &report, &mut step.change)?;
     if case.interpretation.is_none() {
-        let report = load_report(&pipeline.store, case)?;
         let found = prepare::interpretation(pipeline, &case.clinic, &report)?;
         step.stored.standing.urgency = step.stored.standing.urgency.max(found.urgency());
         step.stored.case.interpretation = Some(found);

@@ -124,7 +124,7 @@ fn approvals(store: &Store) -> BTreeMap<String, Entry> {
 }
 
 /// What the gateway wrote in Cliniko: the marker, and the digest of a file's bytes.
-fn effects(records: &Value) -> Vec<(String, Option<String>)> {
+pub(crate) fn effects(records: &Value) -> Vec<(String, Option<String>)> {
     let rows = ["patient_attachments", "treatment_notes"].map(|list| records[list].as_array().unwrap());
     rows.into_iter()
         .flatten()

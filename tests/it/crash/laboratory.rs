@@ -23,7 +23,7 @@ use crate::crash::process::Doors;
 use crate::crash::process::SENDER;
 
 /// Times on the wire have whole seconds: a sample is taken in the second after its order.
-const AFTER_ORDER: Duration = Duration::from_millis(1100);
+pub(crate) const AFTER_ORDER: Duration = Duration::from_millis(1100);
 
 /// A test that was ordered and has no result yet.
 pub(crate) struct Ordered {
@@ -109,7 +109,7 @@ impl Laboratory {
     }
 }
 
-fn sample(laboratory: &str, number: usize, ordered: Option<Ordered>) -> Sample {
+pub(crate) fn sample(laboratory: &str, number: usize, ordered: Option<Ordered>) -> Sample {
     let (order_number, patient) = match ordered {
         Some(Ordered { number, person, .. }) => (number, person),
         None => (String::new(), stranger(number)),

@@ -48,7 +48,7 @@ impl Home {
         home.write("password", PASSWORD);
         let path = |name: &str| home.folder.path().join(name).display().to_string();
         let url = format!("http://{}/v1", cliniko.api);
-        home.run(&["keys", "init", "--out", &path("master.key")]).await;
+        run(&["keys", "init", "--out", &path("master.key")]).await;
         home.ask(&[
             "clinic", "add", CLINIC, "--cliniko-key-file", &path("cliniko.key"), "--shard", "uk1",
             "--dangerous-cliniko-url", &url, "--release", "automatic",
@@ -79,26 +79,13 @@ impl Home {
     /// One command about this store, and what it prints.
     pub(crate) async fn ask(&self, arguments: &[&str]) -> String {
         let config = self.config.display().to_string();
-        self.run(&[arguments, &["--config", &config]].concat()).await
-    }
-
-    async fn run(&self, arguments: &[&str]) -> String {
-        let output = self.command().args(arguments).args(["--format", "json"]).output().await.unwrap();
-        let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "gateway {} failed: {out}{err}", arguments[..2].join(" "));
-        out
-    }
-
-    fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
-        command.stdin(Stdio::null()).kill_on_drop(true);
-        command
+        run(&[arguments, &["--config", &config]].concat()).await
     }
 
     /// Starts the gateway without waiting for it.
     pub(crate) fn spawn(&self) -> Life {
         let log = File::options().create(true).append(true).open(self.folder.path().join("gateway.log")).unwrap();
-        let mut command = self.command();
+        let mut command = gateway();
         command.arg("serve").arg("--config").arg(&self.config).stdout(Stdio::piped()).stderr(log);
         Life { child: command.spawn().unwrap(), began: Instant::now() }
     }
@@ -108,6 +95,21 @@ impl Home {
         let (config, _) = config::load(Some(&self.config), &std::collections::BTreeMap::new()).unwrap();
         haemosync_gateway::app::open(&config).await.unwrap()
     }
+}
+
+/// One command, and what it prints.
+async fn run(arguments: &[&str]) -> String {
+    let output = gateway().args(arguments).args(["--format", "json"]).output().await.unwrap();
+    let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "gateway {} failed: {out}{err}", arguments[..2].join(" "));
+    out
+}
+
+/// The binary, without the test's own variables: they are no keys of the gateway's.
+fn gateway() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+    command.stdin(Stdio::null()).env_clear().kill_on_drop(true);
+    command
 }
 
 /// One life of the gateway's process; it ends when this is dropped.

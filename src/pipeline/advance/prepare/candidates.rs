@@ -14,7 +14,6 @@ use crate::clinical::matching::Settings;
 use crate::clinical::matching::Source;
 use crate::clinical::model::Report;
 use crate::clinical::order::ReportReference;
-use crate::clinical::workflow::State;
 use crate::formats::cliniko;
 use crate::outbound;
 use crate::outbound::cliniko::Lane;
@@ -38,7 +37,7 @@ use crate::store::Table;
 pub(super) enum Found {
     /// The clinic has not been added: there is nobody to ask.
     NoAccount,
-    Candidates { candidates: Candidates, settings: Settings, people: Vec<MatchedPatient> },
+    Candidates { candidates: Box<Candidates>, settings: Settings, people: Vec<MatchedPatient> },
 }
 
 impl Found {
@@ -98,7 +97,7 @@ pub(super) async fn find(
         dangerous_test_nhs_numbers: pipeline.dangerous_test_nhs_numbers,
         ..Settings::default()
     };
-    Ok(Found::Candidates { candidates, settings, people })
+    Ok(Found::Candidates { candidates: Box::new(candidates), settings, people })
 }
 
 async fn search(account: &Account, report: &Report) -> Result<Vec<(cliniko::read::Patient, Source)>, Error> {
@@ -135,15 +134,14 @@ fn earlier_match(pipeline: &Pipeline, earlier: &Stored) -> Result<Option<Earlier
 }
 
 /// Notes in the order that this report answered it, so that a second result for it is noticed.
-pub(super) fn answer_order(
-    pipeline: &Pipeline,
+pub(in crate::pipeline) fn answer_order(
+    store: &Store,
     clinic: &str,
     report: &Report,
-    state: State,
     change: &mut Change,
 ) -> Result<(), store::Error> {
-    let Some(number) = report.order_number.as_deref().filter(|_| state == State::InReview) else { return Ok(()) };
-    let Some((id, mut order)) = order::by_number(&pipeline.store, clinic, number)? else { return Ok(()) };
+    let Some(number) = report.order_number.as_deref() else { return Ok(()) };
+    let Some((id, mut order)) = order::by_number(store, clinic, number)? else { return Ok(()) };
     if !order.answered_by(&report.lab, &report.filler_number) {
         order.reports.push(ReportReference {
             lab: report.lab.clone(),
