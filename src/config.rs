@@ -88,6 +88,21 @@ fn base_of(file: Option<&Path>) -> &Path {
     file.and_then(Path::parent).unwrap_or(Path::new(""))
 }
 
+/// The JSON Schema of the configuration, for editors.
+pub fn json_schema() -> serde_json::Value {
+    let mut schema = schemars::schema_for!(raw::Raw).to_value();
+    // An operator's file holds only what differs from the defaults; what a laboratory must say has none.
+    let optional = |part: &mut serde_json::Value| part.as_object_mut().and_then(|it| it.remove("required"));
+    optional(&mut schema);
+    let definitions = schema.get_mut("$defs").and_then(serde_json::Value::as_object_mut);
+    for (name, part) in definitions.into_iter().flatten() {
+        if name != "Lab" && name != "Feed" {
+            optional(part);
+        }
+    }
+    schema
+}
+
 /// Makes paths relative to the file that names them.
 fn beside(base: &Path, path: &Path) -> PathBuf {
     if path.is_absolute() { path.to_owned() } else { base.join(path) }

@@ -78,6 +78,7 @@ fn problems(file: &str, text: &str, defaults: &Table) -> Vec<Diagnostic> {
     };
     let mut found = Vec::new();
     compare(&table, defaults, "", &place, &mut found);
+    found.sort_by_key(|it| it.span.as_ref().map(|span| (span.line, span.column)));
     if let Err(error) = toml::from_str::<Laboratories>(text) {
         found.push(
             Diagnostic::error(Code::new("C002"), format!("a laboratory is described wrongly: {}", error.message()))

@@ -161,6 +161,7 @@ impl<'a> Scene<'a> {
         let listed = self.home.ask(&["message", "list"]).await;
         self.life.kill().await;
         let counted = checks::check(self.home, self.cliniko, &ledger, &listed, &approved).await;
+        assert!(counted.is_telling(kills), "too little happened to prove anything: {counted}");
         println!("{kills} kills in {} s: {counted}", began.elapsed().as_secs());
         self.slowest
     }
@@ -202,7 +203,8 @@ impl<'a> Scene<'a> {
         ];
         for _ in 0..self.chance.below(3) {
             let (fault, method) = *self.chance.pick(&strikes);
-            let path = if fault == Fault::SlowDown || method == "GET" { None } else { *self.chance.pick(&WRITES) };
+            let path =
+                if fault == Fault::SlowDown || method == "GET" { None } else { *self.chance.pick(&WRITES) };
             self.cliniko.add_fault(next_call(fault, method, path));
         }
     }

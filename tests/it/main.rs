@@ -27,4 +27,8 @@ mod mllp;
 #[cfg(test)]
 mod outbound_cliniko;
 #[cfg(test)]
+mod outbox;
+#[cfg(test)]
+mod schemas;
+#[cfg(test)]
 mod store;

@@ -1,7 +1,5 @@
 //! The MLLP listener over real sockets: one answer for each message that is owed one, in order, however bytes arrive.
 
-#![expect(clippy::unwrap_used, reason = "what fails in a test's own client fails the test")]
-
 mod acknowledgements;
 mod store_failures;
 mod tls;
@@ -75,7 +73,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 assert_eq!(answer[0], 0x0B);
                 return Some(answer[1..end].to_vec());
             }
-            let read = timeout(PATIENCE, self.stream.read_buf(&mut self.received)).await.expect("no answer in time");
+            let read =
+                timeout(PATIENCE, self.stream.read_buf(&mut self.received)).await.expect("no answer in time");
             if read.unwrap_or(0) == 0 {
                 assert!(self.received.is_empty(), "half an answer");
                 return None;
@@ -181,7 +180,8 @@ async fn bytes_that_are_no_frame_disturb_nobody() {
     let gateway = TestGateway::start().await;
     let mut wire = Wire::connect(&gateway).await;
     // Line ends and rubbish between frames.
-    wire.write(&[b"\r\nhello".as_slice(), &frame(&oru("A1")), b"\r\n\n\x1c\r", &frame(&oru("A2"))].concat()).await;
+    wire.write(&[b"\r\nhello".as_slice(), &frame(&oru("A1")), b"\r\n\n\x1c\r", &frame(&oru("A2"))].concat())
+        .await;
     assert_eq!(verdict(&wire.answer().await), ("AA", "A1"));
     assert_eq!(verdict(&wire.answer().await), ("AA", "A2"));
     // A vertical tab is text where no header follows it.
@@ -241,7 +241,10 @@ async fn a_frame_that_is_too_long_is_refused_by_name_and_the_connection_ends() {
         timeout(PATIENCE, reading.read_to_end(&mut answer)).await.unwrap().unwrap();
         let answer = String::from_utf8(answer).unwrap();
         assert_eq!(verdict(&answer), ("AR", "LONG"), "{filler_bytes}");
-        assert_eq!((field(&answer, "ERR", 3), field(&answer, "ERR", 5)), ("207^Application internal error^HL70357", "H109"));
+        assert_eq!(
+            (field(&answer, "ERR", 3), field(&answer, "ERR", 5)),
+            ("207^Application internal error^HL70357", "H109")
+        );
         let _hung_up = sending.await.unwrap();
     }
     gateway.count(3);

@@ -114,7 +114,9 @@ async fn check(call_id: &str, path: &str, nth: u64) {
             let count = effects.iter().filter(|(marker, _)| *marker == call.marker).count();
             assert_eq!(count, 1, "effects of `{}` after {:?}", call.id, trouble.faults);
             if call.id == call_id {
-                let Phase::Confirmed { found_by, .. } = call.phase else { panic!("a filed call is confirmed") };
+                let Phase::Confirmed { found_by, .. } = call.phase else {
+                    panic!("a filed call is confirmed")
+                };
                 assert_eq!(found_by, trouble.found_by, "after {:?}", trouble.faults);
                 let took = outbox.took(case, call_id);
                 assert!(took >= trouble.least, "known after {took:?} in spite of {:?}", trouble.faults);
@@ -153,7 +155,13 @@ impl Outbox {
         clinic.put(&mut change);
         store.commit(change).await.unwrap();
         let roles = Roles { clinician: true, ..Roles::default() };
-        let new = NewUser { clinic: CLINIC, email: EMAIL, name: "Dr Perpetua Examplewright", roles, password: PASSWORD };
+        let new = NewUser {
+            clinic: CLINIC,
+            email: EMAIL,
+            name: "Dr Perpetua Examplewright",
+            roles,
+            password: PASSWORD,
+        };
         sessions::add_user(store, clock.as_ref(), new).await.unwrap();
         let browser = Browser::sign_in(gateway.http, EMAIL, PASSWORD).await.unwrap();
         Self { cliniko, gateway, browser, _folder: folder }

@@ -76,6 +76,20 @@ impl<'m> Segment<'m> {
         Element { message: self.message, start: field.start, end: field.end, marks, at }
     }
 
+    /// Whether the segment is one of this name.
+    pub(crate) fn is(&self, name: [u8; 3]) -> bool {
+        self.index.name == name
+    }
+
+    /// Whether anything was sent in a field, be it delimiters alone.
+    pub(crate) fn has(&self, number: u32) -> bool {
+        let place = number.checked_sub(1).and_then(|offset| self.index.fields_from.checked_add(offset));
+        place
+            .filter(|&place| place < self.index.fields_to)
+            .and_then(|place| self.message.fields.get(place as usize))
+            .is_some_and(|field| field.start < field.end)
+    }
+
     pub fn fields(&self) -> impl Iterator<Item = Element<'m>> + use<'m> {
         let segment = *self;
         (1..=self.field_count()).map(move |number| segment.field(number))
@@ -200,8 +214,19 @@ impl<'m> Element<'m> {
     }
 
     fn part(&self, level: Level, number: u32) -> Element<'m> {
-        let empty = Element { start: self.end, marks: &[], at: level.locate(self.at, number), ..*self };
-        number.checked_sub(1).and_then(|skip| self.parts(level).nth(skip as usize)).unwrap_or(empty)
+        let at = level.locate(self.at, number);
+        let absent = Element { start: self.end, marks: &[], at, ..*self };
+        let mut cuts = self.marks.iter().enumerate().filter(|(_, mark)| mark.level() == level);
+        let (start, from) = match number {
+            0 => return absent,
+            1 => (self.start, 0),
+            _ => match cuts.nth(number as usize - 2) {
+                Some((cut, mark)) => (mark.offset() + 1, cut + 1),
+                None => return absent,
+            },
+        };
+        let (end, to) = cuts.next().map_or((self.end, self.marks.len()), |(cut, mark)| (mark.offset(), cut));
+        Element { start, end, marks: self.marks.get(from..to).unwrap_or_default(), at, ..*self }
     }
 
     fn parts(&self, level: Level) -> Parts<'m> {

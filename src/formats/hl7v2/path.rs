@@ -68,13 +68,21 @@ impl Path {
         name_text(&self.segment)
     }
 
+    pub(crate) const fn segment_name(&self) -> [u8; 3] {
+        self.segment
+    }
+
     /// The elements this path names in a segment, in the order sent; none if the segment has another name, or
     /// if the path names no field.
     pub fn select<'m>(&self, segment: Segment<'m>) -> impl Iterator<Item = Element<'m>> + use<'m, '_> {
-        let field =
-            self.field.filter(|_| segment.name() == self.segment()).map(|number| segment.field(number));
-        let repetitions = field.into_iter().flat_map(|field| field.repetitions());
-        repetitions
+        let field = self.field.filter(|_| segment.is(self.segment)).map(|number| segment.field(number));
+        field.into_iter().flat_map(|field| self.select_in(field))
+    }
+
+    /// The elements this path names in its field, in the order sent.
+    pub(crate) fn select_in<'m>(&self, field: Element<'m>) -> impl Iterator<Item = Element<'m>> + use<'m, '_> {
+        field
+            .repetitions()
             .filter(|repetition| self.repetition.as_ref().is_none_or(|selector| selector.matches(repetition)))
             .map(|repetition| repetition.descend(self.component, self.subcomponent))
     }

@@ -72,8 +72,13 @@ impl Timestamp {
 
     /// The date in FHIR's spelling, as precise as it was sent.
     pub fn date(&self) -> String {
-        let mut date = format!("{:04}", self.year);
-        date.extend([self.month, self.day].into_iter().flatten().map(|part| format!("-{part:02}")));
+        let mut date = String::with_capacity(DATE_TIME_CHARS);
+        for unit in [1000, 100, 10, 1] {
+            push_digit(&mut date, self.year / unit);
+        }
+        for part in [self.month, self.day].into_iter().flatten() {
+            push_part(&mut date, "-", part);
+        }
         date
     }
 
@@ -83,16 +88,38 @@ impl Timestamp {
             return Fhir::Date(date);
         };
         // FHIR's dateTime must have seconds, and allows zero where they are not known (§2.24.0.1).
-        let fraction = fraction.as_ref().map(|digits| format!(".{digits}")).unwrap_or_default();
-        let local = format!("{date}T{hour:02}:{minute:02}:{:02}{fraction}", second.unwrap_or(0));
-        match self.offset {
-            Some(Offset { negative, hours, minutes }) => {
-                let sign = if negative { '-' } else { '+' };
-                Fhir::DateTime(format!("{local}{sign}{hours:02}:{minutes:02}"))
-            }
-            None => Fhir::NeedsOffset { local, date },
+        let mut time = String::with_capacity(DATE_TIME_CHARS);
+        time.push_str(&date);
+        push_part(&mut time, "T", *hour);
+        push_part(&mut time, ":", *minute);
+        push_part(&mut time, ":", second.unwrap_or(0));
+        if let Some(digits) = fraction {
+            time.push('.');
+            time.push_str(digits);
         }
+        let Some(Offset { negative, hours, minutes }) = self.offset else {
+            return Fhir::NeedsOffset { local: time, date };
+        };
+        push_part(&mut time, if negative { "-" } else { "+" }, hours);
+        push_part(&mut time, ":", minutes);
+        Fhir::DateTime(time)
     }
+}
+
+/// Room for a date and time with its offset, as long as most are.
+const DATE_TIME_CHARS: usize = "2026-11-22T09:30:00+00:00".len();
+
+// A message has two times for each result: written digit by digit, where `format!` costs ten times as much.
+
+fn push_part(text: &mut String, before: &str, part: u8) {
+    text.push_str(before);
+    push_digit(text, u16::from(part / 10));
+    push_digit(text, u16::from(part));
+}
+
+/// The last digit of a number.
+fn push_digit(text: &mut String, number: u16) {
+    text.extend(char::from_digit(u32::from(number % 10), 10));
 }
 
 impl FromStr for Timestamp {

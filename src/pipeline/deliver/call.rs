@@ -266,5 +266,5 @@ fn note_differs() -> Diagnostic {
 fn patient_changed(how: &str) -> Diagnostic {
     Diagnostic::error(Code::new("D106"), format!("the patient's record in Cliniko {how}"))
         .fact("held: nothing was written to it")
-        .help("match the case again by hand, then approve it again")
+        .help("put the record right in Cliniko, then release the case again")
 }

@@ -13,6 +13,7 @@ use crate::clinical::model::Sensitive;
 use crate::clinical::workflow;
 use crate::clinical::workflow::Command;
 use crate::clinical::workflow::ContentDigest;
+use crate::clinical::workflow::State;
 use crate::pipeline::Pipeline;
 use crate::pipeline::records::CaseId;
 use crate::pipeline::records::case::Approval;
@@ -207,9 +208,12 @@ impl<'a> Step<'a> {
             .of_clinic(self.stored.case.clinic.clone())
     }
 
-    /// The decision to send: the state, the outbox's job, and an entry of its own.
+    /// The decision to send, or to go on sending what the outbox put before a person: the state, the outbox's job, and
+    /// an entry of its own.
     fn release(&mut self) -> Result<(), Error> {
-        self.decide(Command::Release)?;
+        let is_held = self.stored.standing.state == State::Held(workflow::Step::Releasing);
+        self.decide(if is_held { Command::Resume } else { Command::Release })?;
+        self.stored.case.holds.clear();
         let mut job = Job::new(job::Kind::Deliver, self.now, self.stored.case.id.0);
         job.body.clinic = Some(self.stored.case.clinic.clone());
         job.put(&mut self.change);

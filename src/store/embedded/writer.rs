@@ -83,6 +83,7 @@ impl Writer {
                 Err(error) => {
                     self.writable.store(false, Ordering::Release);
                     let full = is_disk_full(&error);
+                    tracing::error!(%error, full, "a commit failed; the store takes no changes");
                     let cause: Cause = Arc::new(error);
                     let error = if full { Error::DiskFull(cause) } else { Error::Write(cause) };
                     for answer in answers {

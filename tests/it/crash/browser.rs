@@ -27,7 +27,8 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON in an answer of {}", self.status))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|_| panic!("no JSON in an answer of {}", self.status))
     }
 
     pub(crate) fn text(&self, name: &str) -> String {
@@ -54,8 +55,11 @@ impl Browser {
     async fn ask(&self, address: SocketAddr, method: &str, path: &str, body: &Value) -> io::Result<Reply> {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let kind = if body.is_empty() { "" } else { "Content-Type: application/json\r\n" };
-        let bearer =
-            if self.token.is_empty() { String::new() } else { format!("Authorization: Bearer {}\r\n", self.token) };
+        let bearer = if self.token.is_empty() {
+            String::new()
+        } else {
+            format!("Authorization: Bearer {}\r\n", self.token)
+        };
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{bearer}{kind}Content-Length: {}\r\n\r\n{body}",
             body.len()
@@ -78,7 +82,9 @@ fn whole(answer: &[u8]) -> Option<Reply> {
     let head = std::str::from_utf8(&answer[..end]).ok()?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
     let body = answer[end + 4..].to_vec();
-    let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ").map(str::to_owned));
+    let length = head
+        .lines()
+        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ").map(str::to_owned));
     let length = length.map_or(Some(0), |it| it.parse().ok())?;
     (body.len() == length).then_some(Reply { status, body })
 }

@@ -33,6 +33,13 @@ pub(crate) struct Counted {
     audit_entries: u64,
 }
 
+impl Counted {
+    /// Whether there was something to lose: more messages than kills, and effects in Cliniko.
+    pub(crate) fn is_telling(&self, kills: u64) -> bool {
+        u64::try_from(self.messages).is_ok_and(|messages| messages > kills) && self.effects > 0
+    }
+}
+
 impl fmt::Display for Counted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { messages, sends, duplicates, approved, effects, found_by_look_up, audit_entries } = self;
@@ -57,7 +64,9 @@ pub(crate) async fn check(
     let store = home.store().await;
     let mut broken = Vec::new();
     broken.extend((verified["verified"] != true).then(|| "R2: the audit chain does not verify".to_owned()));
-    broken.extend(cliniko.forbidden().iter().map(|it| format!("R8: forbidden: {} {}", it["method"], it["path"])));
+    broken.extend(
+        cliniko.forbidden().iter().map(|it| format!("R8: forbidden: {} {}", it["method"], it["path"])),
+    );
     messages(&store, ledger, listed, &mut broken);
     let approvals = approvals(&store);
     for id in acknowledged.iter().filter(|id| !approvals.contains_key(*id)) {
@@ -86,14 +95,16 @@ fn messages(store: &Store, ledger: &[Sent], listed: &str, broken: &mut Vec<Strin
     }
     for sent in ledger {
         let rows = kept.remove(&sha256_hex(&sent.bytes)).unwrap_or_default();
-        let control_id = String::from_utf8_lossy(&sent.bytes).split('|').nth(9).unwrap_or_default().to_owned();
+        let control_id =
+            String::from_utf8_lossy(&sent.bytes).split('|').nth(9).unwrap_or_default().to_owned();
         match rows.as_slice() {
             [row] => {
                 let id = row["id"].as_str().unwrap().parse().unwrap();
                 let scope = message::scope_of(row["feed"].as_str());
                 let message = message::load(store, id, &scope).unwrap().unwrap();
                 if message.raw != sent.bytes || Some(&message.acknowledgement) != sent.answer.as_ref() {
-                    broken.push(format!("R1: message {control_id} or its answer is not as it was on the wire"));
+                    broken
+                        .push(format!("R1: message {control_id} or its answer is not as it was on the wire"));
                 }
             }
             [] => broken.push(format!("R1: message {control_id} was acknowledged and is lost")),
@@ -103,7 +114,8 @@ fn messages(store: &Store, ledger: &[Sent], listed: &str, broken: &mut Vec<Strin
     broken.extend(kept.keys().map(|sha256| format!("R24: nobody sent the kept message {sha256}")));
     for state in message::State::ALL {
         let counted = store.counter(&state.counter()).unwrap();
-        let rows = listed.lines().filter(|line| line.contains(&format!("\"state\":\"{}\"", state.as_str()))).count();
+        let rows =
+            listed.lines().filter(|line| line.contains(&format!("\"state\":\"{}\"", state.as_str()))).count();
         if counted != i64::try_from(rows).unwrap() {
             broken.push(format!("R24: {rows} messages are {}, and {counted} are counted", state.as_str()));
         }
@@ -164,16 +176,19 @@ fn filed(
                 continue;
             };
             if let What::Attachment { .. } = call.what {
-                let approved = ["clinician_pdf", "patient_pdf"].iter().any(|name| {
-                    approval.detail.get(*name).and_then(Value::as_str) == sha256.as_deref()
-                });
+                let approved = ["clinician_pdf", "patient_pdf"]
+                    .iter()
+                    .any(|name| approval.detail.get(*name).and_then(Value::as_str) == sha256.as_deref());
                 if !approved {
                     broken.push(format!("R11: file `{}` of case {id} is not one that was approved", call.id));
                 }
             }
             found_by_look_up += usize::from(is_found_by_look_up(&call));
             if !is_verified(&call) {
-                broken.push(format!("R7: call `{}` of case {id} was never compared with what was approved", call.id));
+                broken.push(format!(
+                    "R7: call `{}` of case {id} was never compared with what was approved",
+                    call.id
+                ));
             }
             planned.insert(call.marker);
         }

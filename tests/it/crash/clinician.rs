@@ -53,7 +53,11 @@ impl Clinician {
         assert_eq!(page.status, 200, "a session and a list outlive a crash");
         let page = page.json();
         let cases = page["items"].as_array().unwrap();
-        if cases.is_empty() { Ok(()) } else { self.approve(doors, self.chance.pick(cases)["id"].as_str().unwrap()).await }
+        if cases.is_empty() {
+            Ok(())
+        } else {
+            self.approve(doors, self.chance.pick(cases)["id"].as_str().unwrap()).await
+        }
     }
 
     async fn order(&self, doors: Doors) -> io::Result<()> {
@@ -62,7 +66,8 @@ impl Clinician {
         let placed = self.browser.post(doors.http, "/api/v1/orders", &order).await?;
         // Any other answer is Cliniko's weather.
         if placed.status == 201 {
-            let order = Ordered { number: placed.text("order_number"), person: person.clone(), at: Instant::now() };
+            let order =
+                Ordered { number: placed.text("order_number"), person: person.clone(), at: Instant::now() };
             self.orders.0.lock().unwrap().push_back(order);
         }
         Ok(())

@@ -50,14 +50,33 @@ impl Home {
         let url = format!("http://{}/v1", cliniko.api);
         run(&["keys", "init", "--out", &path("master.key")]).await;
         home.ask(&[
-            "clinic", "add", CLINIC, "--cliniko-key-file", &path("cliniko.key"), "--shard", "uk1",
-            "--dangerous-cliniko-url", &url, "--release", "automatic",
-            "--nhs-number-field", cliniko::NHS_NUMBER_TOKEN,
+            "clinic",
+            "add",
+            CLINIC,
+            "--cliniko-key-file",
+            &path("cliniko.key"),
+            "--shard",
+            "uk1",
+            "--dangerous-cliniko-url",
+            &url,
+            "--release",
+            "automatic",
+            "--nhs-number-field",
+            cliniko::NHS_NUMBER_TOKEN,
         ])
         .await;
         home.ask(&[
-            "user", "add", EMAIL, "--clinic", CLINIC, "--role", "clinician", "--name", "Dr Perpetua Examplewright",
-            "--password-file", &path("password"),
+            "user",
+            "add",
+            EMAIL,
+            "--clinic",
+            CLINIC,
+            "--role",
+            "clinician",
+            "--name",
+            "Dr Perpetua Examplewright",
+            "--password-file",
+            &path("password"),
         ])
         .await;
         home
@@ -84,7 +103,8 @@ impl Home {
 
     /// Starts the gateway without waiting for it.
     pub(crate) fn spawn(&self) -> Life {
-        let log = File::options().create(true).append(true).open(self.folder.path().join("gateway.log")).unwrap();
+        let log =
+            File::options().create(true).append(true).open(self.folder.path().join("gateway.log")).unwrap();
         let mut command = gateway();
         command.arg("serve").arg("--config").arg(&self.config).stdout(Stdio::piped()).stderr(log);
         Life { child: command.spawn().unwrap(), began: Instant::now() }
@@ -122,7 +142,9 @@ impl Life {
     /// Waits until it says that it is ready: where it listens, and how long it took.
     pub(crate) async fn ready(&mut self) -> Result<(Doors, Duration), String> {
         let mut lines = BufReader::new(self.child.stdout.take().unwrap()).lines();
-        let line = tokio::time::timeout(READY, lines.next_line()).await.map_err(|_| "not ready in time".to_owned())?;
+        let line = tokio::time::timeout(READY, lines.next_line())
+            .await
+            .map_err(|_| "not ready in time".to_owned())?;
         let took = self.began.elapsed();
         let line = line.unwrap().ok_or_else(|| "ended before it was ready".to_owned())?;
         let told: Value = serde_json::from_str(&line).unwrap();

@@ -31,7 +31,9 @@ async fn r10_a_patient_who_was_archived_merged_or_renamed_meanwhile_gets_nothing
         let clinician = gateway.sign_in(CLINIC, "clinician").await;
         let shown = approved(&gateway, &clinician).await;
         let (id, _) = gateway.patient("Lysander", "Pumphrey-Singh");
-        gateway.cliniko().add_fault(fault(&json!({"method": "GET", "path": format!("/patients/{id}")}), change));
+        gateway
+            .cliniko()
+            .add_fault(fault(&json!({"method": "GET", "path": format!("/patients/{id}")}), change));
         gateway.release(&clinician, &shown).await.done();
         gateway.wait_until_quiet().await;
 
@@ -54,9 +56,9 @@ async fn a_key_that_may_not_write_notes_files_the_documents_and_holds_the_note()
     gateway.wait_until_quiet().await;
 
     let held = gateway.only_case(&clinician, "held").await;
-    let hold = &held["holds"][0];
-    assert_eq!(hold["code"], "D101");
-    assert!(hold.to_string().contains("D003"), "it names the answer that explains it: {hold}");
+    let reason = &held["holds"][0];
+    assert_eq!(reason["code"], "D101");
+    assert!(reason.to_string().contains("D003"), "it names the answer that explains it: {reason}");
     let phases: Vec<&Value> = held["calls"].as_array().unwrap().iter().map(|call| &call["phase"]).collect();
     assert_eq!(phases, ["confirmed", "confirmed", "planned"]);
     let (files, notes) = gateway.written();

@@ -46,12 +46,17 @@ struct Door {
 impl Door {
     async fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let disk = Arc::new(Faulty::new(Arc::new(Embedded::open(&embedded::Config::new(folder.path())).unwrap())));
-        let store = Store::open(disk.clone(), MasterKey::parse(&"07".repeat(32)).unwrap()).await.unwrap();
-        let store = Arc::new(store);
+        let disk =
+            Arc::new(Faulty::new(Arc::new(Embedded::open(&embedded::Config::new(folder.path())).unwrap())));
+        let master = MasterKey::parse(MasterKey::generate_text().trim()).unwrap();
+        let store = Arc::new(Store::open(disk.clone(), master).await.unwrap());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let Compiled { catalog, knowledge, outbound } = Compiled::read(None).unwrap();
-        let feeds = [("error", OnStoreFailure::Error), ("reject", OnStoreFailure::Reject), ("close", OnStoreFailure::Close)];
+        let feeds = [
+            ("error", OnStoreFailure::Error),
+            ("reject", OnStoreFailure::Reject),
+            ("close", OnStoreFailure::Close),
+        ];
         let pipeline = Arc::new(Pipeline {
             store: Arc::clone(&store),
             accounts: Accounts::new(no_accounts(), Arc::clone(&clock)),
@@ -70,7 +75,7 @@ impl Door {
             tls: None,
             frame_bytes_max: 64 * 1024,
             connections_max: 16,
-            idle: Duration::from_secs(60),
+            idle: Duration::from_mins(1),
             shutdown: Duration::from_secs(5),
         };
         let bound = mllp::bind(config).await.unwrap();
@@ -103,8 +108,8 @@ fn no_accounts() -> accounts::Config {
         user_agent: String::new(),
         rate_per_minute: 1,
         shards: Vec::new(),
-        request_life: Duration::from_secs(60),
-        settle: Duration::from_secs(120),
+        request_life: Duration::from_mins(1),
+        settle: Duration::from_mins(2),
     }
 }
 

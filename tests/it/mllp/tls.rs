@@ -1,5 +1,7 @@
 //! MLLP over TLS: the laboratory must show a certificate of the named authority.
 
+#![expect(clippy::disallowed_methods, reason = "the certificates of a test's own folder")]
+
 use std::fs;
 use std::sync::Arc;
 
@@ -54,7 +56,9 @@ fn client(trusted: &Authority, shown: Option<(String, String)>) -> TlsConnector 
         None => config.with_no_client_auth(),
         Some((certificate, key)) => {
             let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
-            config.with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap()).unwrap()
+            config
+                .with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap())
+                .unwrap()
         }
     };
     TlsConnector::from(Arc::new(config))
@@ -110,7 +114,11 @@ async fn only_a_laboratory_with_a_certificate_of_the_authority_is_heard() {
     // The plain listener still serves, and both know the same messages.
     let mut wire = Wire::connect(&gateway).await;
     let again = wire.ask(&oru("T1")).await;
-    assert_eq!(format!("\u{b}{again}\u{1c}\r"), answered, "the same message by another door is the same message");
+    assert_eq!(
+        format!("\u{b}{again}\u{1c}\r"),
+        answered,
+        "the same message by another door is the same message"
+    );
     gateway.count(2);
     assert_eq!(gateway.kept().len(), 1);
     gateway.finish().await;

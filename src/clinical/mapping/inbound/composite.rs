@@ -18,7 +18,7 @@ use crate::formats::hl7v2::Element;
 
 /// The text of a part, unless it is empty or the explicit null.
 pub(super) fn part(element: Element<'_>) -> Option<String> {
-    if element.is_null() {
+    if element.is_empty() || element.is_null() {
         return None;
     }
     let text = element.text();
@@ -170,23 +170,29 @@ impl Reader<'_, '_> {
 
 /// A CWE, CE, CNE or CF: up to three codings (components 1 to 3, 4 to 6, 10 to 12) and the original text (9).
 pub(super) fn code_of(element: Element<'_>) -> Code {
+    let mut parts = [const { None }; 13];
+    for (text, component) in parts.iter_mut().zip(element.components()) {
+        *text = part(component);
+    }
+    let [id, name, system, id_2, name_2, system_2, version, version_2, text, id_3, name_3, system_3, version_3] =
+        parts;
     let mut code = Code::default();
-    for (identifier, version) in [(1, 7), (4, 8), (10, 13)] {
-        let display = part(element.component(identifier + 1));
-        let Some(value) = part(element.component(identifier)) else {
+    for (identifier, display, sent_system, version) in
+        [(id, name, system, version), (id_2, name_2, system_2, version_2), (id_3, name_3, system_3, version_3)]
+    {
+        let Some(identifier) = identifier else {
             code.text = code.text.or(display);
             continue;
         };
-        let sent_system = part(element.component(identifier + 2));
         code.codings.push(Coding {
             system: sent_system.as_deref().and_then(coding_system::uri),
-            code: value,
+            code: identifier,
             display,
             sent_system,
-            version: part(element.component(version)),
+            version,
         });
     }
-    code.text = part(element.component(9)).or(code.text);
+    code.text = text.or(code.text);
     code
 }
 

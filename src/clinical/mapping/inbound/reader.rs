@@ -148,14 +148,14 @@ impl<'a, 'm> Reader<'a, 'm> {
 
     /// The segment a path speaks of, in this scope.
     fn segment(&self, path: &Path, scope: Scope<'_>) -> Option<usize> {
-        let name = path.segment();
-        match name {
-            "MSH" => Some(0),
-            "PID" => scope.patient.pid,
-            "ORC" => scope.order?.orc,
-            "OBR" => scope.order.map(|order| order.obr),
+        let name = path.segment_name();
+        match &name {
+            b"MSH" => Some(0),
+            b"PID" => scope.patient.pid,
+            b"ORC" => scope.order?.orc,
+            b"OBR" => scope.order.map(|order| order.obr),
             _ => {
-                let named = |at: &usize| self.segments.get(*at).is_some_and(|segment| segment.name() == name);
+                let named = |at: &usize| self.segments.get(*at).is_some_and(|segment| segment.is(name));
                 scope.current.filter(named).or_else(|| {
                     let order = scope.order.map_or(0..0, |order| order.range.clone());
                     order.chain(scope.patient.head.clone()).find(named)
@@ -230,10 +230,10 @@ impl<'a, 'm> Reader<'a, 'm> {
         let (Some(at), Some(number)) = (self.segment(path, scope), path.field) else { return };
         let Some(segment) = self.segments.get(at).copied() else { return };
         // Most fields that a mapping names are empty in most messages.
-        if segment.field(number).is_empty() {
+        if !segment.has(number) || !segment.is(path.segment_name()) {
             return;
         }
-        for element in path.select(segment).filter(Element::is_populated) {
+        for element in path.select_in(segment.field(number)).filter(Element::is_populated) {
             if let Some(marks) = self.marks.get_mut(at) {
                 marks.set(number);
             }
