@@ -56,7 +56,10 @@ const ATTEMPTS_MAX: u32 = 60;
 enum Ended {
     Done,
     /// To be taken up again; a failure counts as an attempt.
-    Retry { after: Duration, failed: bool },
+    Retry {
+        after: Duration,
+        failed: bool,
+    },
     Hold(Box<Diagnostic>),
     /// The case is no longer to be delivered.
     Stopped,
@@ -157,7 +160,9 @@ async fn deliver(pipeline: &Pipeline, job: &Job) {
 fn after_failure(pipeline: &Pipeline, case: CaseId, job: &Job, error: &outbound::cliniko::Error) -> Ended {
     tracing::warn!(case.id = %case, delivery.attempt = job.body.attempts, error = error as &dyn std::error::Error, "a call to Cliniko failed");
     let passes = match error {
-        outbound::cliniko::Error::RateLimited { wait } => return Ended::Retry { after: *wait, failed: false },
+        outbound::cliniko::Error::RateLimited { wait } => {
+            return Ended::Retry { after: *wait, failed: false };
+        }
         outbound::cliniko::Error::Connect { .. } | outbound::cliniko::Error::ConnectTimeOut { .. } => true,
         other => other.outcome() == Outcome::Unknown,
     };
@@ -169,7 +174,10 @@ fn after_failure(pipeline: &Pipeline, case: CaseId, job: &Job, error: &outbound:
     Ended::hold(
         Diagnostic::error(Code::new("D101"), format!("Cliniko did not take the case: {error}"))
             .fact("held: what was already filed stays filed, and nothing is sent twice")
-            .help(format!("`gateway explain {}` says what this answer means; then release the case again", error.code())),
+            .help(format!(
+                "`gateway explain {}` says what this answer means; then release the case again",
+                error.code()
+            )),
     )
 }
 

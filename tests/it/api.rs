@@ -1,7 +1,5 @@
 //! The workflow API over a real socket: who may do what, what an approval signs, and how refusals read.
 
-#![expect(clippy::unwrap_used, reason = "what fails in a test's own client fails the test")]
-
 mod gateway;
 
 use haemosync_gateway::clinical::workflow::State;

@@ -1,7 +1,5 @@
 //! The Cliniko simulator, asked over real sockets by a client that knows only HTTP.
 
-#![expect(clippy::unwrap_used, reason = "what fails in a test's own client fails the test")]
-
 use std::time::Duration;
 
 use base64::Engine as _;

@@ -1,7 +1,5 @@
 //! Reports as Bundles: shape, references, digits, and that nothing empty or illegal is ever written.
 
-#![expect(clippy::unwrap_used, reason = "what is missing in a Bundle fails the test")]
-
 use std::collections::HashSet;
 
 use haemosync_gateway::clinical::fhir::IdKey;

@@ -70,7 +70,8 @@ pub async fn run(pipeline: Arc<Pipeline>) {
     loop {
         match round(&pipeline).await {
             Ok(0) => {
-                let _new_work_or_time = tokio::time::timeout(LOOK_EVERY, pipeline.wake.prepare.notified()).await;
+                let _new_work_or_time =
+                    tokio::time::timeout(LOOK_EVERY, pipeline.wake.prepare.notified()).await;
             }
             Ok(_) => tokio::task::yield_now().await,
             Err(error) => {
@@ -144,7 +145,11 @@ async fn prepare(pipeline: &Pipeline, id: MessageId, change: &mut Change) -> Res
 }
 
 /// The message's reports that are sealed for this clinic; another clinic's do not open.
-fn of_clinic(pipeline: &Pipeline, id: MessageId, clinic: &str) -> Result<Vec<(ReportKey, Report)>, store::Error> {
+fn of_clinic(
+    pipeline: &Pipeline,
+    id: MessageId,
+    clinic: &str,
+) -> Result<Vec<(ReportKey, Report)>, store::Error> {
     match report::of_message(&pipeline.store, id, clinic) {
         Err(store::Error::Sealed { .. } | store::Error::KeyMissing { .. }) => Ok(Vec::new()),
         other => other,
@@ -167,7 +172,9 @@ async fn prepare_one(
     let found = candidates::find(pipeline, clinic, report, earlier).await?;
     let decision = match &found {
         candidates::Found::NoAccount => Match::None { diagnostics: vec![clinic_missing()] },
-        candidates::Found::Candidates { candidates, settings, .. } => matching::decide(report, candidates, settings),
+        candidates::Found::Candidates { candidates, settings, .. } => {
+            matching::decide(report, candidates, settings)
+        }
     };
     let interpretation = interpretation(pipeline, clinic, report)?;
     let now = pipeline.clock.now();
@@ -223,7 +230,11 @@ fn place(case: &mut Case, decision: Match, found: &candidates::Found) -> State {
     };
     let matched = match decision {
         Match::Automatic { patient, evidence, .. } => {
-            let evidence = evidence.fields.iter().map(|(field, agreement)| format!("{field}: {}", agreement.as_str())).collect();
+            let evidence = evidence
+                .fields
+                .iter()
+                .map(|(field, agreement)| format!("{field}: {}", agreement.as_str()))
+                .collect();
             found.person(&patient).map(|facts| MatchedPatient { evidence, matched_by: None, ..facts })
         }
         Match::Review { suggested, diagnostics, .. } => {
@@ -249,7 +260,9 @@ fn place(case: &mut Case, decision: Match, found: &candidates::Found) -> State {
 fn supersede(pipeline: &Pipeline, before: Vec<Stored>, newer: &Case, change: &mut Change) {
     for mut old in before {
         let standing = old.standing.clone();
-        let Ok(event) = workflow::decide(standing.state, Command::Supersede, Roles::gateway()) else { continue };
+        let Ok(event) = workflow::decide(standing.state, Command::Supersede, Roles::gateway()) else {
+            continue;
+        };
         old.standing.state = workflow::apply(standing.state, event);
         change.audit(
             audit::Entry::new(pipeline.clock.now(), "gateway", "case.superseded", old.case.id.to_string())
@@ -262,7 +275,11 @@ fn supersede(pipeline: &Pipeline, before: Vec<Stored>, newer: &Case, change: &mu
 }
 
 /// What the built-in rules say of a report, with what they may know of its patient's history.
-pub fn interpretation(pipeline: &Pipeline, clinic: &str, report: &Report) -> Result<Interpretation, store::Error> {
+pub fn interpretation(
+    pipeline: &Pipeline,
+    clinic: &str,
+    report: &Report,
+) -> Result<Interpretation, store::Error> {
     let earlier = candidates::history(&pipeline.store, clinic, report, HISTORY_MAX)?;
     let context = Context { earlier: earlier.as_deref(), ..Context::default() };
     let request = interpret::request(report, context);
@@ -278,7 +295,10 @@ pub fn interpretation(pipeline: &Pipeline, clinic: &str, report: &Report) -> Res
 }
 
 fn clinic_missing() -> Diagnostic {
-    Diagnostic::error(Code::new("P101"), "the clinic of this report has not been added, so nobody can be matched")
-        .fact("held: the report is kept and mapped")
-        .help("add the clinic with `gateway clinic add`, then match the case by hand")
+    Diagnostic::error(
+        Code::new("P101"),
+        "the clinic of this report has not been added, so nobody can be matched",
+    )
+    .fact("held: the report is kept and mapped")
+    .help("add the clinic with `gateway clinic add`, then match the case by hand")
 }

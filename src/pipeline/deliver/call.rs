@@ -151,7 +151,12 @@ impl Turn<'_> {
     }
 
     /// P4.
-    async fn confirm(&self, mut call: Call, cliniko_id: cliniko::Id, found_by: FoundBy) -> Result<Ended, Error> {
+    async fn confirm(
+        &self,
+        mut call: Call,
+        cliniko_id: cliniko::Id,
+        found_by: FoundBy,
+    ) -> Result<Ended, Error> {
         let at = self.pipeline.clock.now();
         call.phase = Phase::Confirmed { cliniko_id, at, found_by, verified: false };
         self.record(&call, "call.confirmed").await?;
@@ -192,7 +197,8 @@ impl Turn<'_> {
             return Ok(Some(Ended::hold(patient_changed("was archived or merged"))));
         }
         let approved = self.case.case.patient.as_ref();
-        let is_same = approved.is_some_and(|it| it.is_same_person(&MatchedPatient::of(&self.account.clinic, &patient)));
+        let is_same =
+            approved.is_some_and(|it| it.is_same_person(&MatchedPatient::of(&self.account.clinic, &patient)));
         Ok((!is_same).then(|| Ended::hold(patient_changed("has another name, birth date or NHS number now"))))
     }
 

@@ -147,7 +147,8 @@ fn findings(case: &Case, report: &Report) -> FindingsView {
         None => drafted,
     };
     let clinician = found.clone().map(|it| it.clinician_text.clone().into()).collect();
-    let patient = found.filter(|it| !it.patient_text.is_empty()).map(|it| it.patient_text.clone().into()).collect();
+    let patient =
+        found.filter(|it| !it.patient_text.is_empty()).map(|it| it.patient_text.clone().into()).collect();
     FindingsView {
         clinician: lines(case.edits.clinician_text.as_ref(), clinician),
         patient: lines(case.edits.patient_text.as_ref(), patient),

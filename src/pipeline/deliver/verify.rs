@@ -41,9 +41,12 @@ pub(super) async fn run(
         let location = account.client.attachment_content_url(&attachment).await?;
         let digest = account.client.content_digest(&location).await?;
         if hex(&digest) != *sha256 {
-            let problem = Diagnostic::error(Code::new("D107"), "a filed document differs from the approved one");
+            let problem =
+                Diagnostic::error(Code::new("D107"), "a filed document differs from the approved one");
             tracing::error!(case.id = %stored.case.id, diagnostic.code = problem.code.as_str(), "a filed document differs");
-            return Ok(Ended::hold(problem.help("compare the file in Cliniko with the case's document; tell the clinic")));
+            return Ok(Ended::hold(
+                problem.help("compare the file in Cliniko with the case's document; tell the clinic"),
+            ));
         }
         call.phase =
             Phase::Confirmed { cliniko_id: cliniko_id.clone(), at: *at, found_by: *found_by, verified: true };

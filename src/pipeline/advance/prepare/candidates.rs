@@ -37,7 +37,11 @@ use crate::store::Table;
 pub(super) enum Found {
     /// The clinic has not been added: there is nobody to ask.
     NoAccount,
-    Candidates { candidates: Box<Candidates>, settings: Settings, people: Vec<MatchedPatient> },
+    Candidates {
+        candidates: Box<Candidates>,
+        settings: Settings,
+        people: Vec<MatchedPatient>,
+    },
 }
 
 impl Found {
@@ -91,12 +95,14 @@ pub(super) async fn find(
     let mut candidates = Candidates { order, earlier, ..Candidates::default() };
     for (patient, source) in read {
         people.push(MatchedPatient::of(&account.clinic, &patient));
-        candidates.people.push(Candidate::from_cliniko(&patient, nhs_number(pipeline, &account, &patient)?, source));
+        candidates.people.push(Candidate::from_cliniko(
+            &patient,
+            nhs_number(pipeline, &account, &patient)?,
+            source,
+        ));
     }
-    let settings = Settings {
-        dangerous_test_nhs_numbers: pipeline.dangerous_test_nhs_numbers,
-        ..Settings::default()
-    };
+    let settings =
+        Settings { dangerous_test_nhs_numbers: pipeline.dangerous_test_nhs_numbers, ..Settings::default() };
     Ok(Found::Candidates { candidates: Box::new(candidates), settings, people })
 }
 
@@ -115,7 +121,8 @@ fn nhs_number(
     account: &Account,
     patient: &cliniko::read::Patient,
 ) -> Result<Option<NhsNumber>, store::Error> {
-    let Some(text) = account.clinic.nhs_number_field.as_deref().and_then(|token| patient.custom_field(token)) else {
+    let Some(text) = account.clinic.nhs_number_field.as_deref().and_then(|token| patient.custom_field(token))
+    else {
         return Ok(None);
     };
     let value: String = text.chars().filter(char::is_ascii_digit).collect();
@@ -143,10 +150,9 @@ pub(in crate::pipeline) fn answer_order(
     let Some(number) = report.order_number.as_deref() else { return Ok(()) };
     let Some((id, mut order)) = order::by_number(store, clinic, number)? else { return Ok(()) };
     if !order.answered_by(&report.lab, &report.filler_number) {
-        order.reports.push(ReportReference {
-            lab: report.lab.clone(),
-            filler_number: report.filler_number.clone(),
-        });
+        order
+            .reports
+            .push(ReportReference { lab: report.lab.clone(), filler_number: report.filler_number.clone() });
         order::put(change, id, &order);
     }
     Ok(())
@@ -165,7 +171,9 @@ pub(super) fn history(
     let mut earlier = Vec::new();
     for key in keys.iter().rev().take(limit).filter_map(|key| ReportKey::from_bytes(key)) {
         let other = report::load(store, key, clinic)?;
-        earlier.extend(other.filter(|other| other.filler_number != report.filler_number || other.lab != report.lab));
+        earlier.extend(
+            other.filter(|other| other.filler_number != report.filler_number || other.lab != report.lab),
+        );
     }
     Ok(Some(earlier))
 }
