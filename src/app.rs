@@ -37,6 +37,7 @@ use crate::pipeline::shutdown::Stop;
 use crate::store::Embedded;
 use crate::store::Store;
 use crate::store::embedded;
+use crate::telemetry::Chain;
 
 /// Why a gateway did not start.
 #[derive(Debug)]
@@ -174,7 +175,7 @@ impl Running {
         while self.doors.join_next().await.is_some() {}
         self.lanes.shutdown().await;
         if let Err(error) = std::fs::remove_file(&self.socket) {
-            tracing::debug!(error = &error as &dyn std::error::Error, "the admin socket was gone already");
+            tracing::debug!(error = %Chain(&error), "the admin socket was gone already");
         }
         tracing::info!("stopped");
     }

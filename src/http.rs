@@ -39,6 +39,7 @@ use tokio::task::JoinSet;
 use crate::pipeline::Pipeline;
 use crate::pipeline::sessions::Sessions;
 use crate::pipeline::shutdown::Shutdown;
+use crate::telemetry::Chain;
 
 pub use self::demo::Account;
 pub use self::demo::Demo;
@@ -133,7 +134,7 @@ async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> (TcpStream,
             Ok((stream, _)) => return (stream, permit),
             Err(error) => {
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = %Chain(&error),
                     "could not accept an HTTP connection"
                 );
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -156,7 +157,7 @@ async fn converse(stream: TcpStream, permit: OwnedSemaphorePermit, router: Route
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(error = &error as &dyn std::error::Error, "an HTTP connection ended early");
+        tracing::debug!(error = %Chain(&error), "an HTTP connection ended early");
     }
     drop(permit);
 }

@@ -2,10 +2,26 @@
 //!
 //! They may be lost, and they hold no patient data: ids and measures only. Evidence is the audit chain's matter.
 
+use std::fmt;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+
+/// Deeper chains of causes are cut; none of ours is near it.
+const CAUSES_MAX: usize = 16;
+
+/// An error with all its causes, for one log field: formatters print only the first otherwise.
+pub struct Chain<'a>(pub &'a (dyn std::error::Error + 'static));
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let causes = std::iter::successors(self.0.source(), |it| it.source());
+        causes.take(CAUSES_MAX).try_for_each(|cause| write!(f, ": {cause}"))
+    }
+}
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

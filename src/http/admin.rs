@@ -34,6 +34,7 @@ use crate::pipeline::sessions;
 use crate::pipeline::shutdown::Shutdown;
 use crate::store;
 use crate::store::Store;
+use crate::telemetry::Chain;
 
 /// The socket in the store's folder.
 pub const SOCKET_NAME: &str = "gateway.sock";
@@ -95,7 +96,7 @@ pub async fn serve(listener: UnixListener, router: Router, mut shutdown: Shutdow
     let serving =
         axum::serve(listener, router).with_graceful_shutdown(async move { shutdown.requested().await });
     if let Err(error) = serving.await {
-        tracing::error!(error = &error as &dyn std::error::Error, "the admin socket ended");
+        tracing::error!(error = %Chain(&error), "the admin socket ended");
     }
 }
 
@@ -154,21 +155,15 @@ impl IntoResponse for Refusal {
             Self::NotFound(text) => (StatusCode::NOT_FOUND, text.to_owned()),
             Self::Conflict(text) => (StatusCode::CONFLICT, text.to_owned()),
             Self::Unusable(text) => (StatusCode::UNPROCESSABLE_ENTITY, text),
-            Self::Sessions(error @ sessions::Error::AddressTaken) => (StatusCode::CONFLICT, chain(&error)),
+            Self::Sessions(error @ sessions::Error::AddressTaken) => (StatusCode::CONFLICT, Chain(&error).to_string()),
             Self::Sessions(error @ sessions::Error::Password(_)) => {
-                (StatusCode::UNPROCESSABLE_ENTITY, chain(&error))
+                (StatusCode::UNPROCESSABLE_ENTITY, Chain(&error).to_string())
             }
-            Self::Sessions(error) => (StatusCode::INTERNAL_SERVER_ERROR, chain(&error)),
-            Self::Store(error) => (StatusCode::INTERNAL_SERVER_ERROR, chain(&error)),
+            Self::Sessions(error) => (StatusCode::INTERNAL_SERVER_ERROR, Chain(&error).to_string()),
+            Self::Store(error) => (StatusCode::INTERNAL_SERVER_ERROR, Chain(&error).to_string()),
         };
         (status, Json(json!({ "error": text }))).into_response()
     }
-}
-
-/// An error with its causes. The socket's other end is the operator, who must know them.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |it| it.source()).map(ToString::to_string);
-    causes.collect::<Vec<_>>().join(": ")
 }
 
 /// Runs what reads much of the store, off the threads that serve.

@@ -16,6 +16,7 @@ use crate::pipeline::orders;
 use crate::pipeline::review;
 use crate::pipeline::sessions;
 use crate::store;
+use crate::telemetry::Chain;
 
 /// A refusal, ready to be sent.
 #[derive(Debug)]
@@ -72,7 +73,7 @@ impl Refused {
     }
 
     fn unavailable(error: &store::Error) -> Self {
-        tracing::error!(error = error as &dyn std::error::Error, "the store failed a request");
+        tracing::error!(error = %Chain(error), "the store failed a request");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, &no_store())
     }
 }
@@ -161,7 +162,7 @@ impl From<sessions::Error> for Refused {
             E::Forbidden => Self::forbidden("clinician"),
             E::Store(error) => Self::unavailable(&error),
             E::AddressTaken | E::Password(_) | E::Token(_) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "could not sign somebody in");
+                tracing::error!(error = %Chain(&error), "could not sign somebody in");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, &no_store())
             }
         }
@@ -177,7 +178,7 @@ impl From<store::Error> for Refused {
 /// What is ours to mend is logged; what is the caller's is theirs.
 fn log(status: StatusCode, error: &(dyn std::error::Error + 'static)) {
     if status.is_server_error() {
-        tracing::error!(error, http.status = status.as_u16(), "could not do what was asked");
+        tracing::error!(error = %Chain(error), http.status = status.as_u16(), "could not do what was asked");
     }
 }
 

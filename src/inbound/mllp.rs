@@ -27,6 +27,7 @@ use crate::formats::mllp::Event;
 use crate::formats::mllp::encode;
 use crate::pipeline::intake::Intake;
 use crate::pipeline::shutdown::Shutdown;
+use crate::telemetry::Chain;
 
 /// One read from a socket. Larger frames take several.
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -139,7 +140,7 @@ impl Bound {
         let tls = self.tls.map(|(listener, tls)| tokio::spawn(door.accept(listener, Some(tls))));
         for task in [plain, tls].into_iter().flatten() {
             if let Err(error) = task.await {
-                tracing::error!(error = &error as &dyn std::error::Error, "an MLLP listener ended");
+                tracing::error!(error = %Chain(&error), "an MLLP listener ended");
             }
         }
     }
@@ -164,7 +165,7 @@ impl Door {
                     Ok((stream, _)) => stream,
                     Err(error) => {
                         // Out of handles, most likely: those in use will be given back.
-                        tracing::warn!(error = &error as &dyn std::error::Error, "could not accept a connection");
+                        tracing::warn!(error = %Chain(&error), "could not accept a connection");
                         tokio::time::sleep(SETTLE).await;
                         continue;
                     }
@@ -198,7 +199,7 @@ impl Door {
             },
         };
         if let Err(error) = result {
-            tracing::debug!(error = &error as &dyn std::error::Error, "an MLLP connection broke off");
+            tracing::debug!(error = %Chain(&error), "an MLLP connection broke off");
         }
     }
 

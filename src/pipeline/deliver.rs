@@ -46,6 +46,7 @@ use crate::pipeline::records::job;
 use crate::pipeline::records::job::Job;
 use crate::store;
 use crate::store::Change;
+use crate::telemetry::Chain;
 
 /// Cases delivered at the same time: enough to hide latency, few enough for one account's allowance.
 const DELIVERIES_MAX: usize = 4;
@@ -96,7 +97,7 @@ pub async fn run(pipeline: Arc<Pipeline>) {
                 }
             }
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "could not look for deliveries");
+                tracing::error!(error = %Chain(&error), "could not look for deliveries");
                 tokio::time::sleep(STORE_PAUSE).await;
             }
         }
@@ -125,13 +126,13 @@ fn due(pipeline: &Pipeline, under_way: &HashMap<task::Id, Job>) -> Result<Vec<Jo
 /// when the case goes on.
 async fn hold_defect(pipeline: &Pipeline, job: &Job, error: &task::JoinError) {
     let case = CaseId(job.subject);
-    tracing::error!(case.id = %case, error = error as &dyn std::error::Error, "a delivery met a defect of the gateway");
+    tracing::error!(case.id = %case, error = %Chain(error), "a delivery met a defect of the gateway");
     let Some(clinic) = job.body.clinic.as_deref() else { return };
     let problem = Diagnostic::error(Code::new("S102"), "delivering this case met a defect of the gateway")
         .fact("held: the case alone; all others go on, and nothing is sent twice")
         .help("report the case's id and the gateway's version to its makers");
     if let Err(error) = finish(pipeline, clinic, case, job, Ended::hold(problem)).await {
-        tracing::error!(case.id = %case, error = &error as &dyn std::error::Error, "could not end a delivery's turn");
+        tracing::error!(case.id = %case, error = %Chain(&error), "could not end a delivery's turn");
     }
 }
 
@@ -144,7 +145,7 @@ async fn deliver(pipeline: &Pipeline, job: &Job) {
     let ended = match run_case(pipeline, clinic, case).await {
         Ok(ended) => ended,
         Err(Error::Store(error)) => {
-            tracing::error!(case.id = %case, error = &error as &dyn std::error::Error, "could not record a delivery");
+            tracing::error!(case.id = %case, error = %Chain(&error), "could not record a delivery");
             tokio::time::sleep(STORE_PAUSE).await;
             return;
         }
@@ -152,13 +153,13 @@ async fn deliver(pipeline: &Pipeline, job: &Job) {
         Err(Error::Cliniko(error)) => after_failure(pipeline, case, job, &error),
     };
     if let Err(error) = finish(pipeline, clinic, case, job, ended).await {
-        tracing::error!(case.id = %case, error = &error as &dyn std::error::Error, "could not end a delivery's turn");
+        tracing::error!(case.id = %case, error = %Chain(&error), "could not end a delivery's turn");
     }
 }
 
 /// A failure that may pass is tried again; one that will not is put before a person.
 fn after_failure(pipeline: &Pipeline, case: CaseId, job: &Job, error: &outbound::cliniko::Error) -> Ended {
-    tracing::warn!(case.id = %case, delivery.attempt = job.body.attempts, error = error as &dyn std::error::Error, "a call to Cliniko failed");
+    tracing::warn!(case.id = %case, delivery.attempt = job.body.attempts, error = %Chain(error), "a call to Cliniko failed");
     let passes = match error {
         outbound::cliniko::Error::RateLimited { wait } => {
             return Ended::Retry { after: *wait, failed: false };
@@ -231,8 +232,15 @@ async fn finish(
             let Some(mut stored) = case::load(&pipeline.store, clinic, id)? else { return Ok(()) };
             job.delete(&mut change);
             tracing::error!(case.id = %id, diagnostic.code = problem.code.as_str(), "a delivery waits for a person");
+            let before = stored.standing.clone();
             stored.case.holds = vec![*problem];
-            move_on(&mut stored, Command::Hold, &mut change, pipeline);
+            if !move_on(&mut stored, Command::Hold, &mut change, pipeline) {
+                // A filed case stays filed; what was found about it afterwards is shown with it.
+                change.audit(
+                    audit::Entry::new(now, "gateway", "case.alarm", id.to_string()).of_clinic(clinic.to_owned()),
+                );
+                stored.update(&mut change, &before);
+            }
         }
         Ended::Retry { after, failed } => {
             job.delete(&mut change);

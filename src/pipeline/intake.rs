@@ -29,6 +29,7 @@ use crate::security::keys::Scope;
 use crate::store;
 use crate::store::Change;
 use crate::store::Table;
+use crate::telemetry::Chain;
 
 pub use self::verdict::rejection;
 
@@ -71,7 +72,7 @@ impl Intake {
                 Answer { bytes: (!acknowledgement.is_empty()).then_some(acknowledgement), close: false }
             }
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "could not keep a message");
+                tracing::error!(error = %Chain(&error), "could not keep a message");
                 self.refuse(message, &verdict)
             }
         }

@@ -30,6 +30,7 @@ use crate::pipeline::sessions::Clinician;
 use crate::store;
 use crate::store::Change;
 use crate::store::Table;
+use crate::telemetry::Chain;
 
 pub use self::by_hand::match_by_hand;
 pub use self::content::Material;
@@ -113,7 +114,7 @@ async fn drafted(material: &Arc<Material>) -> Result<Option<Draft>, Error> {
         Err(Error::NoPatient) => Ok(None),
         Err(error @ (Error::Document(_) | Error::Typesetter)) => {
             let id = material.case.id;
-            tracing::error!(case.id = %id, error = &error as &dyn std::error::Error, "could not make the drafts of a case");
+            tracing::error!(case.id = %id, error = %Chain(&error), "could not make the drafts of a case");
             Ok(None)
         }
         Err(error) => Err(error),

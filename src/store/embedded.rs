@@ -116,7 +116,9 @@ impl Embedded {
 
 impl Backend for Embedded {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        let found = self.read(table)?.get(key).map_err(read_error)?;
+        // The value's guard does not keep its transaction alive (redb 4.6); the table does, so it must outlive the value.
+        let table = self.read(table)?;
+        let found = table.get(key).map_err(read_error)?;
         Ok(found.map(|value| value.value().to_vec()))
     }
 

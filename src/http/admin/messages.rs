@@ -36,6 +36,7 @@ use crate::store;
 use crate::store::Change;
 use crate::store::Scan;
 use crate::store::Table;
+use crate::telemetry::Chain;
 
 /// Chunks of lines that wait for a slow reader.
 const CHUNKS_WAITING_MAX: usize = 4;
@@ -57,7 +58,7 @@ pub(super) async fn list(State(state): State<admin::State>, Query(filter): Query
     tokio::task::spawn_blocking(move || {
         if let Err(error) = write_lines(&state, &filter, &lines) {
             // The status line is long sent: the last line says that it is not the end of the list.
-            let _nobody_reads = lines.blocking_send(line(&json!({ "error": admin::chain(&error) })));
+            let _nobody_reads = lines.blocking_send(line(&json!({ "error": Chain(&error).to_string() })));
         }
     });
     ([(CONTENT_TYPE, "application/x-ndjson")], Body::new(Lines(written))).into_response()

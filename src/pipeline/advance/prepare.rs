@@ -47,6 +47,7 @@ use crate::pipeline::records::report;
 use crate::pipeline::records::report::ReportKey;
 use crate::store;
 use crate::store::Change;
+use crate::telemetry::Chain;
 
 /// Reports prepared before the lane looks at the clock again.
 const BATCH_MAX: usize = 32;
@@ -75,7 +76,7 @@ pub async fn run(pipeline: Arc<Pipeline>) {
             }
             Ok(_) => tokio::task::yield_now().await,
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "could not prepare reports");
+                tracing::error!(error = %Chain(&error), "could not prepare reports");
                 tokio::time::sleep(STORE_PAUSE).await;
             }
         }
@@ -105,7 +106,7 @@ async fn round(pipeline: &Arc<Pipeline>) -> Result<usize, store::Error> {
 
 /// A defect of ours holds up its message alone: it is tried again, ever more rarely, until a version without it runs.
 async fn put_off(pipeline: &Pipeline, job: &Job, defect: &JoinError) -> Result<(), store::Error> {
-    tracing::error!(message.id = %job.subject, error = defect as &dyn std::error::Error, "preparing a report met a defect of the gateway");
+    tracing::error!(message.id = %job.subject, error = %Chain(defect), "preparing a report met a defect of the gateway");
     let mut change = Change::new();
     put_back(&mut change, job, pipeline.clock.now(), retry_after(job.body.attempts, 0));
     pipeline.store.commit(change).await.map(drop)
@@ -118,7 +119,7 @@ async fn advance(pipeline: &Pipeline, job: &Job) -> Result<(), store::Error> {
         Ok(()) => job.delete(&mut change),
         Err(Error::Store(failed)) => return Err(failed),
         Err(error @ (Error::LookUp(_) | Error::Account(_))) => {
-            tracing::warn!(message.id = %message, error = &error as &dyn std::error::Error, "could not look for a patient");
+            tracing::warn!(message.id = %message, error = %Chain(&error), "could not look for a patient");
             let mut jitter = [0];
             pipeline.clock.fill_random(&mut jitter);
             change = Change::new();

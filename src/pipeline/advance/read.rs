@@ -32,6 +32,7 @@ use crate::security::keys::Scope;
 use crate::store;
 use crate::store::Change;
 use crate::store::Table;
+use crate::telemetry::Chain;
 
 /// Messages read in one round. Large enough to share a flush, small enough to hold in memory.
 const BATCH_MAX: usize = 128;
@@ -47,7 +48,7 @@ pub async fn run(pipeline: Arc<Pipeline>) {
             }
             Ok(_) => pipeline.wake.prepare.notify_one(),
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "could not read waiting messages");
+                tracing::error!(error = %Chain(&error), "could not read waiting messages");
                 tokio::time::sleep(STORE_PAUSE).await;
             }
         }

@@ -34,6 +34,7 @@ use crate::pipeline::records::case::Stored;
 use crate::pipeline::records::report;
 use crate::store;
 use crate::store::Change;
+use crate::telemetry::Chain;
 
 /// Dates have no hour, and Cliniko's clock is not ours.
 const NOTE_MARGIN: Duration = Duration::from_hours(24);
@@ -144,7 +145,7 @@ impl Turn<'_> {
                 Err(error.into())
             }
             Err(error) => {
-                tracing::warn!(case.id = %self.case.case.id, call.id = call.id, error = &error as &dyn std::error::Error, "the outcome of a write is unknown");
+                tracing::warn!(case.id = %self.case.case.id, call.id = call.id, error = %Chain(&error), "the outcome of a write is unknown");
                 Ok(wait(self.pipeline.accounts.config().request_life))
             }
         }
