@@ -81,7 +81,8 @@ impl Compiled {
 
 /// The files of one folder, by their names within it.
 fn below(files: &BTreeMap<String, String>, folder: &str) -> BTreeMap<String, String> {
-    let inside = |(name, text): (&String, &String)| Some((name.strip_prefix(folder)?.to_owned(), text.clone()));
+    let inside =
+        |(name, text): (&String, &String)| Some((name.strip_prefix(folder)?.to_owned(), text.clone()));
     files.iter().filter_map(inside).collect()
 }
 
@@ -113,7 +114,11 @@ pub struct Running {
 }
 
 /// Starts a gateway; when this returns, it takes messages.
-pub async fn start(config: Config, clock: Arc<dyn Clock>, demo: Option<http::Demo>) -> Result<Running, Error> {
+pub async fn start(
+    config: Config,
+    clock: Arc<dyn Clock>,
+    demo: Option<http::Demo>,
+) -> Result<Running, Error> {
     let Compiled { catalog, knowledge, outbound } =
         Compiled::read(config.mappings_directory.as_deref()).map_err(Error::Rejected)?;
     let store = Arc::new(open(&config).await?);
@@ -143,8 +148,10 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, demo: Option<http::Dem
         .await
         .with_context(|| format!("cannot listen on {}", config.http.listen))?;
     let owner = admin::listen(&directory).context("cannot make the admin socket")?;
-    let (plain, tls, http) = (mllp.plain_address(), mllp.tls_address(), web.local_addr().context("the listener has no address")?);
-    let state = http::State::new(Arc::clone(&pipeline), Arc::clone(&sessions), config.http.body_bytes_max, demo);
+    let (plain, tls, http) =
+        (mllp.plain_address(), mllp.tls_address(), web.local_addr().context("the listener has no address")?);
+    let state =
+        http::State::new(Arc::clone(&pipeline), Arc::clone(&sessions), config.http.body_bytes_max, demo);
     let mut doors = JoinSet::new();
     doors.spawn(mllp.run(Intake::new(Arc::clone(&pipeline)), shutdown.clone()));
     doors.spawn(http::serve(web, http::router(state), shutdown.clone()));
@@ -159,10 +166,8 @@ pub async fn start(config: Config, clock: Arc<dyn Clock>, demo: Option<http::Dem
 
 /// Opens the configured store with its master key.
 pub async fn open(config: &Config) -> Result<Store, anyhow::Error> {
-    let at = embedded::Config {
-        directory: config.store_directory.clone(),
-        cache_bytes: config.store_cache_bytes,
-    };
+    let at =
+        embedded::Config { directory: config.store_directory.clone(), cache_bytes: config.store_cache_bytes };
     let opened = tokio::task::spawn_blocking(move || Embedded::open(&at));
     let backend = opened.await.context("opening the store met a defect of the gateway")??;
     Ok(Store::open(Arc::new(backend), config.master_key.clone()).await?)

@@ -127,7 +127,11 @@ fn resolve(
         .ok();
     let http_listen = address("http.listen", &raw.http.listen, found);
     if raw.http.listen.is_empty() {
-        found.push(Diagnostic::error(Code::new("C003"), "the HTTP face needs an address").at("http.listen").help("write listen = \"127.0.0.1:8080\""));
+        found.push(
+            Diagnostic::error(Code::new("C003"), "the HTTP face needs an address")
+                .at("http.listen")
+                .help("write listen = \"127.0.0.1:8080\""),
+        );
     }
     let mllp = mllp(&raw.inbound, base, found);
     let feeds = feeds(&raw.lab, &mllp, found);
@@ -220,16 +224,22 @@ fn feeds(labs: &[raw::Lab], mllp: &inbound::mllp::Config, found: &mut Vec<Diagno
             let twice = feed.senders.iter().any(|sender| !senders.insert(sender.clone()));
             if !names.insert(feed.name.clone()) || twice {
                 found.push(
-                    Diagnostic::error(Code::new("C008"), "two feeds have the same name or claim the same sender")
-                        .at(at.clone())
-                        .help("give each feed its own name, and each MSH-3|MSH-4 to one feed only"),
+                    Diagnostic::error(
+                        Code::new("C008"),
+                        "two feeds have the same name or claim the same sender",
+                    )
+                    .at(at.clone())
+                    .help("give each feed its own name, and each MSH-3|MSH-4 to one feed only"),
                 );
             }
             if feed.dangerous_any_sender && !mllp.loopback_only() {
                 found.push(
-                    Diagnostic::error(Code::new("C007"), "a feed takes any sender on a listener others can reach")
-                        .at(at.clone())
-                        .help("name the senders, or listen on 127.0.0.1 only"),
+                    Diagnostic::error(
+                        Code::new("C007"),
+                        "a feed takes any sender on a listener others can reach",
+                    )
+                    .at(at.clone())
+                    .help("name the senders, or listen on 127.0.0.1 only"),
                 );
             }
             if feed.senders.is_empty() && !feed.dangerous_any_sender {
@@ -264,7 +274,8 @@ fn typed_feed(lab: &raw::Lab, feed: &raw::Feed) -> Feed {
 /// Names of laboratories, feeds and clinics stand in keys, paths and labels: letters, digits and hyphens only.
 pub fn is_slug(name: &str) -> bool {
     const NAME_MAX: usize = 64;
-    (1..=NAME_MAX).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    (1..=NAME_MAX).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
 fn not_a_name(at: &str, length: usize) -> Diagnostic {

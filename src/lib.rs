@@ -24,6 +24,6 @@ pub mod http;
 pub mod inbound;
 pub mod simulator;
 // Rings 7, 8, 9
-pub mod config;
 pub mod app;
 pub mod cli;
+pub mod config;

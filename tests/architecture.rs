@@ -99,7 +99,14 @@ fn a_module_uses_lower_rings_only() {
 #[test]
 fn the_pure_rings_do_no_input_or_output() {
     const BANNED: [&str; 9] = [
-        "tokio::", "std::fs", "std::net", "std::env", "SystemTime", "Instant::now", "Timestamp::now", "std::process",
+        "tokio::",
+        "std::fs",
+        "std::net",
+        "std::env",
+        "SystemTime",
+        "Instant::now",
+        "Timestamp::now",
+        "std::process",
         "rand::",
     ];
     let mut complaints = Vec::new();
@@ -194,7 +201,10 @@ fn the_pages_of_the_codes_are_current() {
         if bless {
             fs::write(&path, explanation.page()).unwrap();
         } else if fs::read_to_string(&path).ok().as_deref() != Some(&explanation.page()) {
-            complaints.push(format!("docs/errors/{}.md is not current: run `BLESS=1 cargo test --test architecture`", explanation.code));
+            complaints.push(format!(
+                "docs/errors/{}.md is not current: run `BLESS=1 cargo test --test architecture`",
+                explanation.code
+            ));
         }
     }
     check(&complaints);

@@ -19,7 +19,9 @@ use crate::cli::serve::runtime;
 use crate::telemetry;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  gateway demo            stays up for a browser, until interrupted\n  gateway demo --once     runs, checks what it can, and ends")]
+#[command(
+    after_help = "Examples:\n  gateway demo            stays up for a browser, until interrupted\n  gateway demo --once     runs, checks what it can, and ends"
+)]
 pub(crate) struct Arguments {
     /// Run, check, print the outcome, and end.
     #[arg(long)]
@@ -51,7 +53,11 @@ pub(crate) fn run(arguments: &Arguments, format: Format) -> super::Result {
             Format::Json if arguments.once => {
                 output::json(&outcome.document);
             }
-            _ => told.say(if kept { "Every promise checked was kept." } else { "A promise was broken; see above." }),
+            _ => told.say(if kept {
+                "Every promise checked was kept."
+            } else {
+                "A promise was broken; see above."
+            }),
         }
         Ok(Outcome::from(kept))
     })

@@ -31,9 +31,10 @@ pub(crate) fn run(arguments: &Arguments, format: Format) -> super::Result {
     let Some(it) = codes::find(code) else {
         let problem = Diagnostic::error(Code::new("C012"), "there is no such diagnostic code");
         let near = nearest(code, codes::all().iter().map(|it| it.code.as_str()));
-        return Err(Failure::Configuration(vec![
-            problem.help(near.map_or_else(|| "`gateway explain` lists them all".to_owned(), |near| format!("did you mean `{near}`?"))),
-        ]));
+        return Err(Failure::Configuration(vec![problem.help(near.map_or_else(
+            || "`gateway explain` lists them all".to_owned(),
+            |near| format!("did you mean `{near}`?"),
+        ))]));
     };
     match format {
         Format::Plain => output::line(it.page().trim_end()),

@@ -66,7 +66,8 @@ fn holds_messages(path: &Path) -> bool {
         return true;
     }
     let mut beginning = Vec::with_capacity(BEGINNING_BYTES);
-    let read = fs::File::open(path).and_then(|file| file.take(BEGINNING_BYTES as u64).read_to_end(&mut beginning));
+    let read =
+        fs::File::open(path).and_then(|file| file.take(BEGINNING_BYTES as u64).read_to_end(&mut beginning));
     let text = String::from_utf8_lossy(&beginning);
     let text = text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{b}'));
     read.is_err() || ["MSH", "FHS", "BHS"].iter().any(|name| text.starts_with(name))

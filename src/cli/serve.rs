@@ -17,7 +17,9 @@ use crate::clock::SystemClock;
 use crate::telemetry;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: gateway serve --config gateway.toml\n\nThe first line on standard output says where it listens, once it is ready.")]
+#[command(
+    after_help = "Example: gateway serve --config gateway.toml\n\nThe first line on standard output says where it listens, once it is ready."
+)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     config: ConfigArguments,

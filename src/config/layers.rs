@@ -54,15 +54,21 @@ pub(super) fn read(
         return Err(found);
     }
     Value::Table(merged).try_into().map_err(|error: toml::de::Error| {
-        vec![Diagnostic::error(Code::new("C002"), format!("the configuration has a wrong value: {}", error.message()))]
+        vec![Diagnostic::error(
+            Code::new("C002"),
+            format!("the configuration has a wrong value: {}", error.message()),
+        )]
     })
 }
 
 #[expect(clippy::disallowed_methods, reason = "the configuration reads its own file")]
 fn text_of(path: &Path) -> Result<String, Diagnostic> {
     std::fs::read_to_string(path).map_err(|error| {
-        Diagnostic::error(Code::new("C001"), format!("cannot read the configuration `{}`: {error}", path.display()))
-            .help("name a readable file after --config; `gateway.toml` in the sources documents every key")
+        Diagnostic::error(
+            Code::new("C001"),
+            format!("cannot read the configuration `{}`: {error}", path.display()),
+        )
+        .help("name a readable file after --config; `gateway.toml` in the sources documents every key")
     })
 }
 
@@ -72,7 +78,10 @@ fn problems(file: &str, text: &str, defaults: &Table) -> Vec<Diagnostic> {
     let table = match DeTable::parse(text) {
         Ok(table) => table.into_inner(),
         Err(error) => {
-            let problem = Diagnostic::error(Code::new("C002"), format!("the configuration is not TOML: {}", error.message()));
+            let problem = Diagnostic::error(
+                Code::new("C002"),
+                format!("the configuration is not TOML: {}", error.message()),
+            );
             return vec![problem.spanning(place(error.span().unwrap_or(0..1), "here"))];
         }
     };
@@ -81,9 +90,12 @@ fn problems(file: &str, text: &str, defaults: &Table) -> Vec<Diagnostic> {
     found.sort_by_key(|it| it.span.as_ref().map(|span| (span.line, span.column)));
     if let Err(error) = toml::from_str::<Laboratories>(text) {
         found.push(
-            Diagnostic::error(Code::new("C002"), format!("a laboratory is described wrongly: {}", error.message()))
-                .spanning(place(error.span().unwrap_or(0..1), "here"))
-                .help("the example at the end of `gateway.toml` shows every key of [[lab]]"),
+            Diagnostic::error(
+                Code::new("C002"),
+                format!("a laboratory is described wrongly: {}", error.message()),
+            )
+            .spanning(place(error.span().unwrap_or(0..1), "here"))
+            .help("the example at the end of `gateway.toml` shows every key of [[lab]]"),
         );
     }
     found
@@ -102,7 +114,9 @@ fn compare(
             continue;
         }
         match (defaults.get(key.get_ref().as_ref()), value.get_ref()) {
-            (None, _) => found.push(unknown(&name, key.get_ref(), defaults).spanning(place(key.span(), "not a key"))),
+            (None, _) => {
+                found.push(unknown(&name, key.get_ref(), defaults).spanning(place(key.span(), "not a key")))
+            }
             (Some(Value::Table(known)), DeValue::Table(inner)) => {
                 compare(inner, known, &format!("{name}."), place, found);
             }
@@ -158,8 +172,11 @@ fn lay_over(under: &mut Table, over: Table) {
 fn set(merged: &mut Table, name: &str, text: &str) -> Result<(), Diagnostic> {
     let path: Vec<String> = name.trim_start_matches(PREFIX).split("__").map(str::to_lowercase).collect();
     let unknown = || {
-        Diagnostic::error(Code::new("C006"), format!("the environment variable `{name}` names no configuration key"))
-            .help("nest keys with two underscores: GATEWAY_STORE__DIRECTORY")
+        Diagnostic::error(
+            Code::new("C006"),
+            format!("the environment variable `{name}` names no configuration key"),
+        )
+        .help("nest keys with two underscores: GATEWAY_STORE__DIRECTORY")
     };
     let (key, tables) = path.split_last().ok_or_else(unknown)?;
     let mut table = merged;

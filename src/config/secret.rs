@@ -26,9 +26,8 @@ pub(super) fn resolve(
     };
     let mut entries = reference.iter();
     match (entries.next(), entries.next()) {
-        (Some((kind, name)), None) if kind == "file" => {
-            read(&super::beside(base, Path::new(name))).map_err(|error| missing(format!("cannot read the file of a secret: {error}")))
-        }
+        (Some((kind, name)), None) if kind == "file" => read(&super::beside(base, Path::new(name)))
+            .map_err(|error| missing(format!("cannot read the file of a secret: {error}"))),
         (Some((kind, name)), None) if kind == "env" => environment
             .get(name)
             .cloned()

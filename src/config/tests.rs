@@ -35,7 +35,10 @@ fn the_embedded_defaults_are_a_whole_configuration() {
 
 #[test]
 fn the_example_laboratory_in_the_comments_is_valid() {
-    let example: String = DEFAULTS.lines().filter_map(|line| line.strip_prefix("#: ")).fold(String::new(), |all, line| all + line + "\n");
+    let example: String = DEFAULTS
+        .lines()
+        .filter_map(|line| line.strip_prefix("#: "))
+        .fold(String::new(), |all, line| all + line + "\n");
     let (config, _) = read(&example, &[]).unwrap();
     assert_eq!(config.feeds.for_sender("LAB|FAC").unwrap().name, "standard-mllp");
     assert!(config.feeds.for_sender("LAB|OTHER").is_none());
@@ -45,7 +48,11 @@ fn the_example_laboratory_in_the_comments_is_valid() {
 fn the_environment_wins_over_the_file() {
     let (config, _) = read(
         "[store]\ndirectory = \"file\"\n",
-        &[("GATEWAY_STORE__DIRECTORY", "elsewhere"), ("GATEWAY_INBOUND__MLLP__IDLE_MS", "5"), ("GATEWAY_LOG__LEVEL", "7")],
+        &[
+            ("GATEWAY_STORE__DIRECTORY", "elsewhere"),
+            ("GATEWAY_INBOUND__MLLP__IDLE_MS", "5"),
+            ("GATEWAY_LOG__LEVEL", "7"),
+        ],
     )
     .unwrap();
     assert!(config.store_directory.ends_with("elsewhere"));
@@ -80,7 +87,10 @@ fn wrong_values_are_refused_with_their_own_codes() {
         ("[[lab]]\nname = \"a b\"\nmapping = \"standard\"\n", "C004"),
         ("[[lab]]\nname = \"a\"\nmaping = \"standard\"\n", "C002"),
         ("[cliniko.recovery]\nsettle_ms = 5\n", "C009"),
-        ("[[lab]]\nname = \"a\"\nmapping = \"standard\"\n[[lab.feed]]\nname = \"f\"\nkind = \"mllp\"\n", "C010"),
+        (
+            "[[lab]]\nname = \"a\"\nmapping = \"standard\"\n[[lab.feed]]\nname = \"f\"\nkind = \"mllp\"\n",
+            "C010",
+        ),
         (
             "[inbound.mllp]\nlisten = \"0.0.0.0:0\"\n[[lab]]\nname = \"a\"\nmapping = \"standard\"\n[[lab.feed]]\nname = \"f\"\nkind = \"mllp\"\ndangerous_any_sender = true\n",
             "C007",

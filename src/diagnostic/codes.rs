@@ -84,7 +84,11 @@ mod tests {
             let file: File = toml::from_str(text).unwrap_or_else(|error| panic!("{letters}: {error}"));
             for it in file.diagnostic {
                 assert!(letters.contains(&it.code[..1]), "{} stands in the file of {letters}", it.code);
-                assert!(it.code.len() == 4 && it.code[1..].bytes().all(|b| b.is_ascii_digit()), "{}", it.code);
+                assert!(
+                    it.code.len() == 4 && it.code[1..].bytes().all(|b| b.is_ascii_digit()),
+                    "{}",
+                    it.code
+                );
                 for text in [&it.title, &it.meaning, &it.action, &it.remedy] {
                     assert!(!text.trim().is_empty(), "{} leaves something unsaid", it.code);
                 }

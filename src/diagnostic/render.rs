@@ -20,11 +20,8 @@ pub fn plain(diagnostic: &Diagnostic, subject: &str) -> String {
     let title = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code.as_str());
     let mut group = if let Some(span) = &diagnostic.span {
         let start = span.text.char_indices().nth(span.column - 1).map_or(span.text.len(), |(at, _)| at);
-        let end = span
-            .text
-            .char_indices()
-            .nth(span.column - 1 + span.length)
-            .map_or(span.text.len(), |(at, _)| at);
+        let end =
+            span.text.char_indices().nth(span.column - 1 + span.length).map_or(span.text.len(), |(at, _)| at);
         title.element(
             Snippet::source(span.text.as_str())
                 .path(span.file.as_str())

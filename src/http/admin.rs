@@ -155,7 +155,9 @@ impl IntoResponse for Refusal {
             Self::NotFound(text) => (StatusCode::NOT_FOUND, text.to_owned()),
             Self::Conflict(text) => (StatusCode::CONFLICT, text.to_owned()),
             Self::Unusable(text) => (StatusCode::UNPROCESSABLE_ENTITY, text),
-            Self::Sessions(error @ sessions::Error::AddressTaken) => (StatusCode::CONFLICT, Chain(&error).to_string()),
+            Self::Sessions(error @ sessions::Error::AddressTaken) => {
+                (StatusCode::CONFLICT, Chain(&error).to_string())
+            }
             Self::Sessions(error @ sessions::Error::Password(_)) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, Chain(&error).to_string())
             }

@@ -172,7 +172,10 @@ impl Door {
                 },
             };
             let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-                tracing::warn!(connections = self.config.connections_max, "refused a connection above the limit");
+                tracing::warn!(
+                    connections = self.config.connections_max,
+                    "refused a connection above the limit"
+                );
                 continue;
             };
             let (door, tls) = (self.clone(), tls.clone());

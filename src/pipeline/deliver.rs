@@ -237,7 +237,8 @@ async fn finish(
             if !move_on(&mut stored, Command::Hold, &mut change, pipeline) {
                 // A filed case stays filed; what was found about it afterwards is shown with it.
                 change.audit(
-                    audit::Entry::new(now, "gateway", "case.alarm", id.to_string()).of_clinic(clinic.to_owned()),
+                    audit::Entry::new(now, "gateway", "case.alarm", id.to_string())
+                        .of_clinic(clinic.to_owned()),
                 );
                 stored.update(&mut change, &before);
             }

@@ -97,7 +97,8 @@ impl Intake {
         let scope = message::scope_of(verdict.feed.as_ref().map(|feed| feed.name.as_str()));
         let mut conflict = None;
         for _ in 0..RACES_MAX {
-            let change = self.change(raw, &control_id, &sha256, &scope, message, conflict.as_ref().unwrap_or(verdict));
+            let change =
+                self.change(raw, &control_id, &sha256, &scope, message, conflict.as_ref().unwrap_or(verdict));
             let (change, acknowledgement) = change;
             match self.0.store.commit(change).await {
                 Ok(_) => {
@@ -118,15 +119,24 @@ impl Intake {
     }
 
     /// The answer given to the same bytes under the same control id before.
-    fn earlier(&self, control_id: &str, sha256: &str, scope: &Scope) -> Result<Option<Vec<u8>>, store::Error> {
-        for key in self.0.store.find(Table::Messages, scope, Field::ControlId, &content_id(control_id, sha256))? {
-            let id = MessageId::try_from(key.as_slice()).map_err(|_| store::Error::Damaged { table: Table::Index })?;
+    fn earlier(
+        &self,
+        control_id: &str,
+        sha256: &str,
+        scope: &Scope,
+    ) -> Result<Option<Vec<u8>>, store::Error> {
+        for key in
+            self.0.store.find(Table::Messages, scope, Field::ControlId, &content_id(control_id, sha256))?
+        {
+            let id = MessageId::try_from(key.as_slice())
+                .map_err(|_| store::Error::Damaged { table: Table::Index })?;
             if let Some(message) = message::load(&self.0.store, id, scope)? {
                 return Ok(Some(message.acknowledgement));
             }
         }
         for key in self.0.store.find(Table::Messages, scope, Field::ControlId, control_id)? {
-            let id = MessageId::try_from(key.as_slice()).map_err(|_| store::Error::Damaged { table: Table::Index })?;
+            let id = MessageId::try_from(key.as_slice())
+                .map_err(|_| store::Error::Damaged { table: Table::Index })?;
             let message = message::load(&self.0.store, id, scope)?;
             if let Some(message) = message.filter(|it| it.header.sha256 == sha256) {
                 return Ok(Some(message.acknowledgement));
@@ -167,9 +177,14 @@ impl Intake {
             control_id.to_owned()
         };
         change.index_unique(Table::Messages, &id.key(), scope, Field::ControlId, &name);
-        let mut entry = audit::Entry::new(now, feed.as_deref().unwrap_or("unknown sender"), "message.kept", id.to_string())
-            .with("sha256", sha256)
-            .with("bytes", raw.len());
+        let mut entry = audit::Entry::new(
+            now,
+            feed.as_deref().unwrap_or("unknown sender"),
+            "message.kept",
+            id.to_string(),
+        )
+        .with("sha256", sha256)
+        .with("bytes", raw.len());
         if let Some(ack) = ack {
             entry = entry.with("ack", ack);
         }

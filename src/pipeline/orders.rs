@@ -79,7 +79,10 @@ pub async fn create(
         number: OrderNumber::from_random(random),
         clinic: by.clinic.clone(),
         patient: authorised(&account, patient),
-        tests: tests.into_iter().map(|name| OrderedTest { code: None, name: name.trim().to_owned() }).collect(),
+        tests: tests
+            .into_iter()
+            .map(|name| OrderedTest { code: None, name: name.trim().to_owned() })
+            .collect(),
         ordered_at: now,
         ordered_by: by.user.to_string(),
         state: OrderState::Open,
@@ -138,9 +141,11 @@ pub fn form(pipeline: &Pipeline, by: &Actor, id: OrderId) -> Result<Vec<u8>, Err
         return Err(Error::Forbidden);
     }
     let order = order::load(&pipeline.store, &by.clinic, id)?.ok_or(Error::NoOrder)?;
-    let requester = order.ordered_by.parse().ok().map(|id| person::load(&pipeline.store, id)).transpose()?.flatten();
+    let requester =
+        order.ordered_by.parse().ok().map(|id| person::load(&pipeline.store, id)).transpose()?.flatten();
     let patient = &order.patient;
-    let name: Vec<&str> = patient.given.iter().chain([&patient.family]).map(|part| part.expose().as_str()).collect();
+    let name: Vec<&str> =
+        patient.given.iter().chain([&patient.family]).map(|part| part.expose().as_str()).collect();
     let form = RequestForm {
         clinic: clinic_facts(&order.clinic),
         patient: PatientFacts {
@@ -167,7 +172,8 @@ pub fn clinic_facts(name: &str) -> document::Clinic {
         name: name.to_owned(),
         contact: Vec::new(),
         urgent_help: vec![
-            "Call 999 or go to A&E if you have chest pain, trouble breathing, heavy bleeding or feel faint.".to_owned(),
+            "Call 999 or go to A&E if you have chest pain, trouble breathing, heavy bleeding or feel faint."
+                .to_owned(),
             "For urgent advice at any hour, call 111.".to_owned(),
         ],
         time_zone: "Europe/London".to_owned(),
@@ -191,8 +197,13 @@ pub async fn confirm_nhs_number(
     let mut change = Change::new();
     known.put(&mut change, &actor.clinic);
     change.audit(
-        audit::Entry::new(now, actor.user.to_string(), "patient.nhs_number_confirmed", known.cliniko_id.to_string())
-            .of_clinic(actor.clinic.clone()),
+        audit::Entry::new(
+            now,
+            actor.user.to_string(),
+            "patient.nhs_number_confirmed",
+            known.cliniko_id.to_string(),
+        )
+        .of_clinic(actor.clinic.clone()),
     );
     pipeline.store.commit(change).await?;
     Ok(())

@@ -134,7 +134,8 @@ impl Sessions {
         let mut change = Change::new();
         Session { user: user.id, expires_at }.put(&mut change, id);
         change.audit(
-            audit::Entry::new(now, user.id.to_string(), "session.opened", id.to_string()).of_clinic(user.clinic),
+            audit::Entry::new(now, user.id.to_string(), "session.opened", id.to_string())
+                .of_clinic(user.clinic),
         );
         self.store.commit(change).await?;
         Ok((token, expires_at))
@@ -145,8 +146,10 @@ impl Sessions {
         let now = self.clock.now();
         let claimed = self.signer.verify(token, now).map_err(|_| Error::NotSignedIn)?;
         let id: SessionId = claimed.session.parse().map_err(|_| Error::NotSignedIn)?;
-        let session = person::session(&self.store, id)?.filter(|it| it.expires_at > now).ok_or(Error::NotSignedIn)?;
-        let user = person::load(&self.store, session.user)?.filter(|user| user.active).ok_or(Error::NotSignedIn)?;
+        let session =
+            person::session(&self.store, id)?.filter(|it| it.expires_at > now).ok_or(Error::NotSignedIn)?;
+        let user =
+            person::load(&self.store, session.user)?.filter(|user| user.active).ok_or(Error::NotSignedIn)?;
         if user.id.to_string() != claimed.user {
             return Err(Error::NotSignedIn);
         }
@@ -191,7 +194,8 @@ pub async fn add_user(store: &Store, clock: &dyn Clock, new: NewUser<'_>) -> Res
     let mut change = Change::new();
     user.insert(&mut change);
     change.audit(
-        audit::Entry::new(clock.now(), "operator", "user.added", id.to_string()).of_clinic(new.clinic.to_owned()),
+        audit::Entry::new(clock.now(), "operator", "user.added", id.to_string())
+            .of_clinic(new.clinic.to_owned()),
     );
     match store.commit(change).await {
         Ok(_) => Ok(id),

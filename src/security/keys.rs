@@ -110,8 +110,7 @@ impl ScopeKeys {
 }
 
 /// The key that wraps all others, from the operator's key file.
-#[derive(Debug)]
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct MasterKey(Key);
 
 impl MasterKey {

@@ -82,7 +82,11 @@ impl Observation {
 
 /// HL7 2.5.1 §2.7: the delimiters inside a value.
 fn escape(text: &str) -> String {
-    text.replace('\\', "\\E\\").replace('^', "\\S\\").replace('&', "\\T\\").replace('|', "\\F\\").replace('~', "\\R\\")
+    text.replace('\\', "\\E\\")
+        .replace('^', "\\S\\")
+        .replace('&', "\\T\\")
+        .replace('|', "\\F\\")
+        .replace('~', "\\R\\")
 }
 
 impl Sample {
@@ -102,7 +106,10 @@ impl Sample {
         }
         for (number, it) in (1..).zip(&self.results) {
             let Observation { code, kind, value, unit, range, flag, status } = it;
-            line(&mut text, &format!("OBX|{number}|{kind}|{code}||{value}|{unit}|{range}|{flag}|||{status}|||{time}"));
+            line(
+                &mut text,
+                &format!("OBX|{number}|{kind}|{code}||{value}|{unit}|{range}|{flag}|||{status}|||{time}"),
+            );
         }
         text.into_bytes()
     }

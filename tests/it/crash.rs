@@ -1,7 +1,7 @@
 //! Kills the gateway's process at random while laboratories send and the outbox files, starts it again, and counts:
 //! R1, R2, R6, R7, R11 and R24 over every kill.
 //!
-//! `GATEWAY_KILLS` says how often (50 without it). `GATEWAY_SEED` makes the choices of an earlier run again, as far as
+//! `CRASH_KILLS` says how often (50 without it). `CRASH_SEED` makes the choices of an earlier run again, as far as
 //! they are ours: the machine's own timing is not repeated. Start reading at [`Scene::play`].
 
 pub(crate) mod browser;
@@ -49,9 +49,9 @@ const LIST_LAG_MS: u32 = 150;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r02_the_gateway_is_killed_at_random_and_nothing_is_lost_or_doubled() {
-    let kills = option("GATEWAY_KILLS").unwrap_or(KILLS);
-    let seed = option("GATEWAY_SEED").unwrap_or_else(drawn_seed);
-    println!("{kills} kills, GATEWAY_SEED={seed}");
+    let kills = option("CRASH_KILLS").unwrap_or(KILLS);
+    let seed = option("CRASH_SEED").unwrap_or_else(drawn_seed);
+    println!("{kills} kills, CRASH_SEED={seed}");
     let cliniko = simulated_cliniko().await;
     let home = Home::furnish(&cliniko).await;
     let worst = Scene::start(&cliniko, &home, seed).await.play(kills).await;

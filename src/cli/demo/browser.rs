@@ -29,8 +29,9 @@ pub(super) struct Browser {
 impl Browser {
     pub(super) async fn sign_in(address: SocketAddr, email: &str, password: &str) -> anyhow::Result<Self> {
         let nobody = Self { address, token: String::new() };
-        let session =
-            nobody.send(Method::POST, "/api/v1/session", Some(json!({ "email": email, "password": password }))).await?;
+        let session = nobody
+            .send(Method::POST, "/api/v1/session", Some(json!({ "email": email, "password": password })))
+            .await?;
         let token = session.get("token").and_then(Value::as_str).context("the session has no token")?;
         Ok(Self { address, token: token.to_owned() })
     }
@@ -56,17 +57,24 @@ impl Browser {
         let (status, bytes) = self.exchange(method.clone(), path, body).await?;
         if !(200..300).contains(&status) {
             let code = serde_json::from_slice::<Value>(&bytes).ok();
-            let code = code.as_ref().and_then(|it| it.get("code")).and_then(Value::as_str).unwrap_or("no code");
+            let code =
+                code.as_ref().and_then(|it| it.get("code")).and_then(Value::as_str).unwrap_or("no code");
             bail!("{method} {path} answered {status} ({code})");
         }
         if bytes.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_slice(&bytes)?) }
     }
 
-    async fn exchange(&self, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<(u16, Bytes)> {
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> anyhow::Result<(u16, Bytes)> {
         let stream = TcpStream::connect(self.address).await?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         let connection = tokio::spawn(connection);
-        let mut request = Request::builder().method(method).uri(path).header(header::HOST, self.address.to_string());
+        let mut request =
+            Request::builder().method(method).uri(path).header(header::HOST, self.address.to_string());
         if !self.token.is_empty() {
             request = request.header(header::AUTHORIZATION, format!("Bearer {}", self.token));
         }

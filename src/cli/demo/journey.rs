@@ -43,7 +43,12 @@ pub(super) async fn run(world: &World, told: &Told) -> Result<(), Failure> {
     told.say("\nCases, most urgent first:");
     let cases = list(&clinician, "").await?;
     for case in &cases {
-        told.say(&format!("  {:<12} {:<10} {}", text(case, "state"), text(case, "urgency"), text(case, "id")));
+        told.say(&format!(
+            "  {:<12} {:<10} {}",
+            text(case, "state"),
+            text(case, "urgency"),
+            text(case, "id")
+        ));
     }
     told.say("\nThe clinician reads, approves and releases:");
     approve(world, &clinician, told).await?;
@@ -53,8 +58,10 @@ pub(super) async fn run(world: &World, told: &Told) -> Result<(), Failure> {
 /// Orders one panel for each of the clinic's patients, and confirms the NHS number of one more.
 async fn order(world: &World, clinician: &Browser, told: &Told) -> anyhow::Result<(Vec<Ordered>, Person)> {
     let records = world.cliniko.records();
-    let patients = records.get("patients").and_then(Value::as_array).context("the simulated Cliniko has no patients")?;
-    let mut living = patients.iter().filter(|it| it.get("archived_at").is_none_or(Value::is_null)).filter_map(person);
+    let patients =
+        records.get("patients").and_then(Value::as_array).context("the simulated Cliniko has no patients")?;
+    let mut living =
+        patients.iter().filter(|it| it.get("archived_at").is_none_or(Value::is_null)).filter_map(person);
     let mut ordered = Vec::with_capacity(ORDERS);
     for index in 0..ORDERS {
         let (id, person) = living.next().context("the simulated Cliniko has too few patients")?;

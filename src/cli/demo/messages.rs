@@ -52,62 +52,106 @@ const PANELS: [Panel; 17] = [
             ("14682-9^Creatinine^LN", "80", "umol/L", "64-104", ""),
         ],
     },
-    Panel { title: "potassium critically high", code: UE, rows: &[
-        ("2823-3^Potassium^LN", "6.8", "mmol/L", "3.5-5.3", "HH"),
-        ("2951-2^Sodium^LN", "138", "mmol/L", "133-146", ""),
-    ] },
-    Panel { title: "haemoglobin critically low", code: FBC, rows: &[
-        ("718-7^Haemoglobin^LN", "65", "g/L", "130-170", "LL"),
-        ("787-2^Mean cell volume^LN", "71.0", "fL", "83-101", "L"),
-    ] },
-    Panel { title: "HbA1c above the range", code: "4548-4^HbA1c^LN", rows: &[
-        ("59261-8^HbA1c (IFCC)^LN", "52", "mmol/mol", "20-41", "H"),
-    ] },
-    Panel { title: "lipids above desirable", code: "24331-1^Lipids^LN", rows: &[
-        ("14647-2^Total cholesterol^LN", "6.4", "mmol/L", "<5.0", "H"),
-        ("14646-4^HDL cholesterol^LN", "1.1", "mmol/L", ">1.0", ""),
-        ("14927-8^Triglycerides^LN", "1.9", "mmol/L", "<1.7", "H"),
-    ] },
-    Panel { title: "thyroid: TSH high, FT4 low", code: "TFT^Thyroid function^L", rows: &[
-        ("3016-3^TSH^LN", "12.4", "m[IU]/L", "0.27-4.20", "H"),
-        ("14920-3^Free T4^LN", "8.1", "pmol/L", "12.0-22.0", "L"),
-    ] },
-    Panel { title: "low iron stores with anaemia", code: FBC, rows: &[
-        ("718-7^Haemoglobin^LN", "108", "g/L", "130-170", "L"),
-        ("787-2^Mean cell volume^LN", "74.0", "fL", "83-101", "L"),
-        ("2276-4^Ferritin^LN", "9", "ug/L", "30-400", "L"),
-    ] },
-    Panel { title: "liver tests above the range", code: "24325-3^Liver function^LN", rows: &[
-        ("1742-6^ALT^LN", "180", "U/L", "<50", "H"),
-        ("6768-6^ALP^LN", "95", "U/L", "30-130", ""),
-        ("14631-6^Bilirubin^LN", "12", "umol/L", "<21", ""),
-        ("1751-7^Albumin^LN", "41", "g/L", "35-50", ""),
-    ] },
-    Panel { title: "vitamin D low", code: "VITD^Vitamin D^L", rows: &[
-        ("1649-3^Vitamin D^LN", "22", "nmol/L", "50-150", "L"),
-    ] },
-    Panel { title: "C-reactive protein high", code: "CRP^C-reactive protein^L", rows: &[
-        ("1988-5^CRP^LN", "120", "mg/L", "<5", "H"),
-    ] },
-    Panel { title: "glucose critically high", code: "GLU^Glucose^L", rows: &[
-        ("14749-6^Glucose^LN", "26.1", "mmol/L", "3.0-7.8", "HH"),
-    ] },
-    Panel { title: "sodium critically low", code: UE, rows: &[
-        ("2951-2^Sodium^LN", "118", "mmol/L", "133-146", "LL"),
-    ] },
-    Panel { title: "a value below the limit of detection", code: "TFT^Thyroid function^L", rows: &[
-        ("3016-3^TSH^LN", "<0.01", "m[IU]/L", "0.27-4.20", "L"),
-        ("14920-3^Free T4^LN", "31.0", "pmol/L", "12.0-22.0", "H"),
-    ] },
-    Panel { title: "a code nobody knows: reported, not interpreted", code: "XYZ^Novel marker^L", rows: &[
-        ("XQ77^Novel marker^L", "3.3", "mmol/L", "1-2", "H"),
-    ] },
-    Panel { title: "a unit nobody knows: reported, not interpreted", code: UE, rows: &[
-        ("2823-3^Potassium^LN", "4.4", "blobs/jug", "3.5-5.3", ""),
-    ] },
-    Panel { title: "a preliminary result", code: FBC, rows: &[
-        ("718-7^Haemoglobin^LN", "141", "g/L", "130-170", ""),
-    ] },
+    Panel {
+        title: "potassium critically high",
+        code: UE,
+        rows: &[
+            ("2823-3^Potassium^LN", "6.8", "mmol/L", "3.5-5.3", "HH"),
+            ("2951-2^Sodium^LN", "138", "mmol/L", "133-146", ""),
+        ],
+    },
+    Panel {
+        title: "haemoglobin critically low",
+        code: FBC,
+        rows: &[
+            ("718-7^Haemoglobin^LN", "65", "g/L", "130-170", "LL"),
+            ("787-2^Mean cell volume^LN", "71.0", "fL", "83-101", "L"),
+        ],
+    },
+    Panel {
+        title: "HbA1c above the range",
+        code: "4548-4^HbA1c^LN",
+        rows: &[("59261-8^HbA1c (IFCC)^LN", "52", "mmol/mol", "20-41", "H")],
+    },
+    Panel {
+        title: "lipids above desirable",
+        code: "24331-1^Lipids^LN",
+        rows: &[
+            ("14647-2^Total cholesterol^LN", "6.4", "mmol/L", "<5.0", "H"),
+            ("14646-4^HDL cholesterol^LN", "1.1", "mmol/L", ">1.0", ""),
+            ("14927-8^Triglycerides^LN", "1.9", "mmol/L", "<1.7", "H"),
+        ],
+    },
+    Panel {
+        title: "thyroid: TSH high, FT4 low",
+        code: "TFT^Thyroid function^L",
+        rows: &[
+            ("3016-3^TSH^LN", "12.4", "m[IU]/L", "0.27-4.20", "H"),
+            ("14920-3^Free T4^LN", "8.1", "pmol/L", "12.0-22.0", "L"),
+        ],
+    },
+    Panel {
+        title: "low iron stores with anaemia",
+        code: FBC,
+        rows: &[
+            ("718-7^Haemoglobin^LN", "108", "g/L", "130-170", "L"),
+            ("787-2^Mean cell volume^LN", "74.0", "fL", "83-101", "L"),
+            ("2276-4^Ferritin^LN", "9", "ug/L", "30-400", "L"),
+        ],
+    },
+    Panel {
+        title: "liver tests above the range",
+        code: "24325-3^Liver function^LN",
+        rows: &[
+            ("1742-6^ALT^LN", "180", "U/L", "<50", "H"),
+            ("6768-6^ALP^LN", "95", "U/L", "30-130", ""),
+            ("14631-6^Bilirubin^LN", "12", "umol/L", "<21", ""),
+            ("1751-7^Albumin^LN", "41", "g/L", "35-50", ""),
+        ],
+    },
+    Panel {
+        title: "vitamin D low",
+        code: "VITD^Vitamin D^L",
+        rows: &[("1649-3^Vitamin D^LN", "22", "nmol/L", "50-150", "L")],
+    },
+    Panel {
+        title: "C-reactive protein high",
+        code: "CRP^C-reactive protein^L",
+        rows: &[("1988-5^CRP^LN", "120", "mg/L", "<5", "H")],
+    },
+    Panel {
+        title: "glucose critically high",
+        code: "GLU^Glucose^L",
+        rows: &[("14749-6^Glucose^LN", "26.1", "mmol/L", "3.0-7.8", "HH")],
+    },
+    Panel {
+        title: "sodium critically low",
+        code: UE,
+        rows: &[("2951-2^Sodium^LN", "118", "mmol/L", "133-146", "LL")],
+    },
+    Panel {
+        title: "a value below the limit of detection",
+        code: "TFT^Thyroid function^L",
+        rows: &[
+            ("3016-3^TSH^LN", "<0.01", "m[IU]/L", "0.27-4.20", "L"),
+            ("14920-3^Free T4^LN", "31.0", "pmol/L", "12.0-22.0", "H"),
+        ],
+    },
+    Panel {
+        title: "a code nobody knows: reported, not interpreted",
+        code: "XYZ^Novel marker^L",
+        rows: &[("XQ77^Novel marker^L", "3.3", "mmol/L", "1-2", "H")],
+    },
+    Panel {
+        title: "a unit nobody knows: reported, not interpreted",
+        code: UE,
+        rows: &[("2823-3^Potassium^LN", "4.4", "blobs/jug", "3.5-5.3", "")],
+    },
+    Panel {
+        title: "a preliminary result",
+        code: FBC,
+        rows: &[("718-7^Haemoglobin^LN", "141", "g/L", "130-170", "")],
+    },
 ];
 
 /// How many patients need an order before [`letters`] can be written.
@@ -205,13 +249,15 @@ fn odd_ones(like: &Sample, known: &Person) -> Vec<Letter> {
         .split_inclusive('\r')
         .filter(|segment| !segment.starts_with("OBR"))
         .collect::<String>();
-    let with_z = format!("{}ZQX|1|something the mapping was never told of\r", text(&new("DEMO0205", "26-00205")));
+    let with_z =
+        format!("{}ZQX|1|something the mapping was never told of\r", text(&new("DEMO0205", "26-00205")));
     let letter = |title, bytes: Vec<u8>| Letter { title, bytes };
     vec![
         letter("no order, matched by a confirmed NHS number", by_nhs_number.encode()),
         letter(
             "name and birth date only: a person decides",
-            Sample { control_id: "DEMO0202".to_owned(), filler_number: "26-00202".to_owned(), ..nameless }.encode(),
+            Sample { control_id: "DEMO0202".to_owned(), filler_number: "26-00202".to_owned(), ..nameless }
+                .encode(),
         ),
         letter("nobody in the clinic: waits unmatched", stranger.encode()),
         letter("no OBR: cannot be read as a result", without_order.into_bytes()),
@@ -221,8 +267,17 @@ fn odd_ones(like: &Sample, known: &Person) -> Vec<Letter> {
             "a sender nobody configured",
             Sample { sender: "STRANGE|LAB".to_owned(), ..new("DEMO0206", "26-00206") }.encode(),
         ),
-        letter("a training message", text(&new("DEMO0207", "26-00207")).replacen("|P|2.5.1", "|T|2.5.1", 1).into_bytes()),
-        letter("another major version", text(&new("DEMO0208", "26-00208")).replacen("|P|2.5.1", "|P|3.0", 1).into_bytes()),
-        letter("no processing id: held", text(&new("DEMO0209", "26-00209")).replacen("|P|2.5.1", "||2.5.1", 1).into_bytes()),
+        letter(
+            "a training message",
+            text(&new("DEMO0207", "26-00207")).replacen("|P|2.5.1", "|T|2.5.1", 1).into_bytes(),
+        ),
+        letter(
+            "another major version",
+            text(&new("DEMO0208", "26-00208")).replacen("|P|2.5.1", "|P|3.0", 1).into_bytes(),
+        ),
+        letter(
+            "no processing id: held",
+            text(&new("DEMO0209", "26-00209")).replacen("|P|2.5.1", "||2.5.1", 1).into_bytes(),
+        ),
     ]
 }

@@ -39,14 +39,21 @@ pub(super) async fn check(world: &World, told: &Told) -> Result<Outcome, Failure
     let in_state = |state: &str| cases.iter().filter(|case| text(case, "state") == state).count();
     let records = world.cliniko.records();
     let written = |list: &str| {
-        records.get(list).and_then(Value::as_array).map_or(0, |rows| rows.iter().filter(|row| is_ours(row)).count())
+        records
+            .get(list)
+            .and_then(Value::as_array)
+            .map_or(0, |rows| rows.iter().filter(|row| is_ours(row)).count())
     };
     let forbidden = world.cliniko.forbidden().len();
     let audit = store.verify_audit(None).map_err(anyhow::Error::from)?;
-    let (attachments, notes, filed) = (written("patient_attachments"), written("treatment_notes"), in_state("filed"));
+    let (attachments, notes, filed) =
+        (written("patient_attachments"), written("treatment_notes"), in_state("filed"));
     let checks = [
         ("R24 nothing vanished: sent = kept + duplicates, kept = the sum of its states", conservation),
-        ("R7  each filed case has exactly two documents and one note", attachments == filed * 2 && notes == filed),
+        (
+            "R7  each filed case has exactly two documents and one note",
+            attachments == filed * 2 && notes == filed,
+        ),
         ("R8  nothing outside the allow-list was asked of Cliniko", forbidden == 0),
         ("R2  the audit chain verifies", audit.verified),
         ("R11 nothing was filed that is not approved", world.cliniko_effects_are_approved(&records)?),

@@ -127,8 +127,13 @@ impl World {
                 support: is("support"),
                 ..Roles::default()
             };
-            let new =
-                NewUser { clinic: CLINIC, email: person.email, name: person.name, roles, password: person.password };
+            let new = NewUser {
+                clinic: CLINIC,
+                email: person.email,
+                name: person.name,
+                roles,
+                password: person.password,
+            };
             sessions::add_user(store, self.clock.as_ref(), new).await?;
         }
         Ok(())
@@ -142,7 +147,10 @@ impl World {
         };
         http::Welcome {
             accounts: PEOPLE.iter().map(account).collect(),
-            links: vec![("What the simulated Cliniko holds".to_owned(), format!("http://{}/records", self.cliniko.control))],
+            links: vec![(
+                "What the simulated Cliniko holds".to_owned(),
+                format!("http://{}/records", self.cliniko.control),
+            )],
         }
     }
 
@@ -168,7 +176,10 @@ impl World {
 
     /// The addresses and the invented credentials, for a person at the terminal.
     pub(super) fn where_to_look(&self) -> String {
-        let mllp = self.gateway.mllp.map_or_else(|| "off".to_owned(), |it| format!("mllp://{it}   (sender {SENDER})"));
+        let mllp = self
+            .gateway
+            .mllp
+            .map_or_else(|| "off".to_owned(), |it| format!("mllp://{it}   (sender {SENDER})"));
         let mut lines = vec![
             String::new(),
             format!("The gateway's page    http://{}/", self.gateway.http),

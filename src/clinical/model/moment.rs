@@ -1,7 +1,7 @@
 //! A point in time as the laboratory gave it, no more precise than it was.
 
-use jiff::civil::Date;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::Deserialize;
 use serde::Serialize;
 

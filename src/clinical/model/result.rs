@@ -91,8 +91,13 @@ pub struct ReferenceRange {
 impl ReferenceRange {
     /// Reads a range: `130-180`, `-5-5`, `<48`, `>=60`, `8.6 - 29.0`. Anything else is text without bounds.
     pub fn parse(sent: &str) -> Self {
-        let mut range =
-            Self { sent: sent.to_owned(), low: None, high: None, low_exclusive: false, high_exclusive: false };
+        let mut range = Self {
+            sent: sent.to_owned(),
+            low: None,
+            high: None,
+            low_exclusive: false,
+            high_exclusive: false,
+        };
         let text = sent.trim();
         if let Some((comparator, rest)) = crate::clinical::model::Comparator::split(text) {
             use crate::clinical::model::Comparator as C;

@@ -12,12 +12,20 @@ use crate::clinical::model::Number;
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Value {
     /// There is no value, and this is why.
-    Absent { reason: AbsentReason },
+    Absent {
+        reason: AbsentReason,
+    },
     /// An attachment of the report, by its index there (OBX-2 = ED or RP).
-    Attachment { index: usize },
-    Coded { code: Code },
+    Attachment {
+        index: usize,
+    },
+    Coded {
+        code: Code,
+    },
     /// A date or time of day (DT, DTM, TS); a time of day alone (TM) is [`Value::Text`].
-    Moment { moment: Moment },
+    Moment {
+        moment: Moment,
+    },
     /// A measurement; `sent` is the whole text of OBX-5 (`<0.1`, `+5.10`).
     Quantity {
         sent: String,
@@ -26,7 +34,11 @@ pub enum Value {
         number: Number,
     },
     /// Two bounds (SN with separator `-`, or NR).
-    Range { sent: String, low: Number, high: Number },
+    Range {
+        sent: String,
+        low: Number,
+        high: Number,
+    },
     /// Two numbers and a separator (SN with `:` or `/`), such as a titre of 1:128.
     Ratio {
         sent: String,
@@ -36,7 +48,9 @@ pub enum Value {
         denominator: Number,
     },
     /// Words. Several repetitions or lines are joined by a line break.
-    Text { text: String },
+    Text {
+        text: String,
+    },
 }
 
 impl Value {

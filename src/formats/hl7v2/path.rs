@@ -80,7 +80,10 @@ impl Path {
     }
 
     /// The elements this path names in its field, in the order sent.
-    pub(crate) fn select_in<'m>(&self, field: Element<'m>) -> impl Iterator<Item = Element<'m>> + use<'m, '_> {
+    pub(crate) fn select_in<'m>(
+        &self,
+        field: Element<'m>,
+    ) -> impl Iterator<Item = Element<'m>> + use<'m, '_> {
         field
             .repetitions()
             .filter(|repetition| self.repetition.as_ref().is_none_or(|selector| selector.matches(repetition)))

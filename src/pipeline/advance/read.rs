@@ -95,7 +95,9 @@ fn advance(pipeline: &Pipeline, job: &Job, change: &mut Change) -> Result<(), st
     };
     let feed = before.feed.as_deref().and_then(|name| pipeline.feeds.named(name));
     let outcome = match feed {
-        Some(feed) => catch_unwind(AssertUnwindSafe(|| read(pipeline, feed, &message))).unwrap_or_else(|_| bug()),
+        Some(feed) => {
+            catch_unwind(AssertUnwindSafe(|| read(pipeline, feed, &message))).unwrap_or_else(|_| bug())
+        }
         None => Outcome::held(vec![feed_gone()]),
     };
     outcome.put(pipeline, change, id, &before);
@@ -142,7 +144,9 @@ impl Outcome {
 }
 
 fn read(pipeline: &Pipeline, feed: &Feed, message: &Message) -> Outcome {
-    let Some(mapping) = pipeline.catalog.lab(&feed.mapping) else { return Outcome::held(vec![mapping_gone()]) };
+    let Some(mapping) = pipeline.catalog.lab(&feed.mapping) else {
+        return Outcome::held(vec![mapping_gone()]);
+    };
     let decoded = hl7v2::decode(&message.raw);
     let Reading { reports, mut diagnostics, status, .. } = mapping.read_decoded(&decoded);
     let mut placed = Vec::with_capacity(reports.len());
@@ -173,7 +177,10 @@ fn clinic_of(pipeline: &Pipeline, feed: &Feed, report: &Report) -> Result<String
     let mut owners = feed.clinics.iter().filter(|clinic| {
         let scope = Scope::Clinic((*clinic).clone());
         report.order_number.as_deref().is_some_and(|number| {
-            pipeline.store.find(Table::Orders, &scope, Field::OrderNumber, number).is_ok_and(|rows| !rows.is_empty())
+            pipeline
+                .store
+                .find(Table::Orders, &scope, Field::OrderNumber, number)
+                .is_ok_and(|rows| !rows.is_empty())
         })
     });
     match (owners.next(), owners.next()) {

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
-use crate::clock::Id;
 use crate::clinical::document::Kind;
+use crate::clock::Id;
 use crate::formats::cliniko;
 use crate::formats::cliniko::write::NewNote;
 use crate::pipeline::records::CaseId;

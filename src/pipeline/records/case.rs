@@ -156,7 +156,8 @@ pub struct Standing {
 impl Standing {
     /// Clinic, state, most urgent first, oldest first.
     fn worklist_key(&self, id: CaseId) -> Vec<u8> {
-        [worklist_prefix(&self.clinic, self.state).as_slice(), &[u8::MAX - rank(self.urgency)], &id.key()].concat()
+        [worklist_prefix(&self.clinic, self.state).as_slice(), &[u8::MAX - rank(self.urgency)], &id.key()]
+            .concat()
     }
 }
 
@@ -243,7 +244,8 @@ pub fn of_lineage(store: &Store, clinic: &str, lineage: &str) -> Result<Vec<Stor
     let keys = store.find(Table::Cases, &Scope::Clinic(clinic.to_owned()), Field::FillerNumber, lineage)?;
     let mut cases = Vec::with_capacity(keys.len());
     for key in keys {
-        let id = CaseId::try_from(key.as_slice()).map_err(|_| store::Error::Damaged { table: Table::Index })?;
+        let id =
+            CaseId::try_from(key.as_slice()).map_err(|_| store::Error::Damaged { table: Table::Index })?;
         cases.extend(load(store, clinic, id)?);
     }
     cases.sort_by_key(|it| it.case.version);

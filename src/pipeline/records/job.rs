@@ -80,8 +80,12 @@ impl Job {
 
     fn from_row(kind: Kind, key: &[u8], row: &[u8]) -> Result<Self, store::Error> {
         let damaged = || store::Error::Damaged { table: Table::Jobs };
-        let due = key.get(1..9).and_then(|it| it.try_into().ok()).map(u64::from_be_bytes).ok_or_else(damaged)?;
-        let due_at = i64::try_from(due).ok().and_then(|it| Timestamp::from_millisecond(it).ok()).ok_or_else(damaged)?;
+        let due =
+            key.get(1..9).and_then(|it| it.try_into().ok()).map(u64::from_be_bytes).ok_or_else(damaged)?;
+        let due_at = i64::try_from(due)
+            .ok()
+            .and_then(|it| Timestamp::from_millisecond(it).ok())
+            .ok_or_else(damaged)?;
         let subject = key.get(9..).and_then(|it| Id::try_from(it).ok()).ok_or_else(damaged)?;
         Ok(Self { kind, due_at, subject, body: decode(Table::Jobs, row)? })
     }

@@ -41,9 +41,15 @@ pub fn load(store: &Store, clinic: &str, id: OrderId) -> Result<Option<Order>, s
     }
 }
 
-pub fn by_number(store: &Store, clinic: &str, number: &str) -> Result<Option<(OrderId, Order)>, store::Error> {
+pub fn by_number(
+    store: &Store,
+    clinic: &str,
+    number: &str,
+) -> Result<Option<(OrderId, Order)>, store::Error> {
     let keys = store.find(Table::Orders, &scope(clinic), Field::OrderNumber, number)?;
-    let Some(id) = keys.first().and_then(|key| OrderId::try_from(key.as_slice()).ok()) else { return Ok(None) };
+    let Some(id) = keys.first().and_then(|key| OrderId::try_from(key.as_slice()).ok()) else {
+        return Ok(None);
+    };
     Ok(load(store, clinic, id)?.map(|order| (id, order)))
 }
 
@@ -79,7 +85,11 @@ pub fn known_patient(
 }
 
 /// The Cliniko ids under which this NHS number was confirmed.
-pub fn patients_by_nhs_number(store: &Store, clinic: &str, number: &str) -> Result<Vec<cliniko::Id>, store::Error> {
+pub fn patients_by_nhs_number(
+    store: &Store,
+    clinic: &str,
+    number: &str,
+) -> Result<Vec<cliniko::Id>, store::Error> {
     let keys = store.find(Table::Patients, &scope(clinic), Field::NhsNumber, number)?;
     let damaged = || store::Error::Damaged { table: Table::Index };
     keys.iter()

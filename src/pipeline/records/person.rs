@@ -51,7 +51,9 @@ pub fn load(store: &Store, id: UserId) -> Result<Option<User>, store::Error> {
 
 pub fn by_email(store: &Store, email: &str) -> Result<Option<User>, store::Error> {
     let keys = store.find(Table::Users, &Scope::Gateway, Field::Email, email)?;
-    let Some(id) = keys.first().and_then(|key| UserId::try_from(key.as_slice()).ok()) else { return Ok(None) };
+    let Some(id) = keys.first().and_then(|key| UserId::try_from(key.as_slice()).ok()) else {
+        return Ok(None);
+    };
     load(store, id)
 }
 

@@ -34,7 +34,10 @@ impl ReportKey {
 
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (message, index) = bytes.split_at_checked(Id::BYTES)?;
-        Some(Self { message: MessageId::try_from(message).ok()?, index: u16::from_be_bytes(index.try_into().ok()?) })
+        Some(Self {
+            message: MessageId::try_from(message).ok()?,
+            index: u16::from_be_bytes(index.try_into().ok()?),
+        })
     }
 }
 
@@ -79,12 +82,14 @@ pub fn load(store: &Store, key: ReportKey, clinic: &str) -> Result<Option<Report
 }
 
 /// The reports of a message, in its order.
-pub fn of_message(store: &Store, message: MessageId, clinic: &str) -> Result<Vec<(ReportKey, Report)>, store::Error> {
+pub fn of_message(
+    store: &Store,
+    message: MessageId,
+    clinic: &str,
+) -> Result<Vec<(ReportKey, Report)>, store::Error> {
     let damaged = || store::Error::Damaged { table: Table::Reports };
-    let rows = store.scan_sealed(
-        &Scan::prefix(Table::Reports, &message.key()),
-        &Scope::Clinic(clinic.to_owned()),
-    )?;
+    let rows = store
+        .scan_sealed(&Scan::prefix(Table::Reports, &message.key()), &Scope::Clinic(clinic.to_owned()))?;
     rows.iter()
         .map(|(key, row)| Ok((ReportKey::from_bytes(key).ok_or_else(damaged)?, decode(Table::Reports, row)?)))
         .collect()

@@ -174,12 +174,27 @@ pub(super) fn code_of(element: Element<'_>) -> Code {
     for (text, component) in parts.iter_mut().zip(element.components()) {
         *text = part(component);
     }
-    let [id, name, system, id_2, name_2, system_2, version, version_2, text, id_3, name_3, system_3, version_3] =
-        parts;
+    let [
+        id,
+        name,
+        system,
+        id_2,
+        name_2,
+        system_2,
+        version,
+        version_2,
+        text,
+        id_3,
+        name_3,
+        system_3,
+        version_3,
+    ] = parts;
     let mut code = Code::default();
-    for (identifier, display, sent_system, version) in
-        [(id, name, system, version), (id_2, name_2, system_2, version_2), (id_3, name_3, system_3, version_3)]
-    {
+    for (identifier, display, sent_system, version) in [
+        (id, name, system, version),
+        (id_2, name_2, system_2, version_2),
+        (id_3, name_3, system_3, version_3),
+    ] {
         let Some(identifier) = identifier else {
             code.text = code.text.or(display);
             continue;
