@@ -115,7 +115,7 @@ fn compare(
         }
         match (defaults.get(key.get_ref().as_ref()), value.get_ref()) {
             (None, _) => {
-                found.push(unknown(&name, key.get_ref(), defaults).spanning(place(key.span(), "not a key")))
+                found.push(unknown(&name, key.get_ref(), defaults).spanning(place(key.span(), "not a key")));
             }
             (Some(Value::Table(known)), DeValue::Table(inner)) => {
                 compare(inner, known, &format!("{name}."), place, found);

@@ -123,6 +123,12 @@ impl Change {
         self.step(Step::ExpectEquals { table, key: key.to_vec(), value: value.into() })
     }
 
+    /// Adds all of another change, to be committed with this one or not at all.
+    pub fn append(&mut self, mut other: Self) -> &mut Self {
+        self.steps.append(&mut other.steps);
+        self
+    }
+
     fn step(&mut self, step: Step) -> &mut Self {
         self.steps.push(step);
         self

@@ -36,19 +36,29 @@ impl Ids {
     }
 
     pub(super) fn id(&self, kind: &'static str, position: usize) -> String {
-        let mut context = self.prefix.clone();
-        add(&mut context, kind.as_bytes());
-        add(&mut context, &number(position));
-        uuid(context.sign().as_ref())
+        let mut id = String::with_capacity(UUID_CHARS);
+        push_uuid(&mut id, self.tag(kind, position).as_ref());
+        id
     }
 
     /// The `fullUrl` of the resource with [`Ids::id`].
     pub(super) fn url(&self, kind: &'static str, position: usize) -> String {
-        format!("{URN}{}", self.id(kind, position))
+        let mut url = String::with_capacity(URN.len() + UUID_CHARS);
+        url.push_str(URN);
+        push_uuid(&mut url, self.tag(kind, position).as_ref());
+        url
+    }
+
+    fn tag(&self, kind: &'static str, position: usize) -> hmac::Tag {
+        let mut context = self.prefix.clone();
+        add(&mut context, kind.as_bytes());
+        add(&mut context, &number(position));
+        context.sign()
     }
 }
 
 const URN: &str = "urn:uuid:";
+const UUID_CHARS: usize = 36;
 
 /// The id within a `fullUrl` of ours.
 pub(super) fn id_of(url: &str) -> &str {
@@ -65,9 +75,8 @@ fn number(number: usize) -> [u8; 8] {
 }
 
 /// The first 128 bits as a UUID of version 8, the one for ids of one's own making (RFC 9562, 5.8).
-fn uuid(tag: &[u8]) -> String {
+fn push_uuid(text: &mut String, tag: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(36);
     for (at, byte) in tag.iter().take(16).enumerate() {
         let byte = match at {
             6 => byte & 0x0F | 0x80,
@@ -81,12 +90,17 @@ fn uuid(tag: &[u8]) -> String {
             text.push(char::from(DIGITS[usize::from(digit)]));
         }
     }
-    text
 }
 
 #[cfg(test)]
 mod tests {
-    use super::uuid;
+    use super::push_uuid;
+
+    fn uuid(tag: &[u8]) -> String {
+        let mut text = String::new();
+        push_uuid(&mut text, tag);
+        text
+    }
 
     #[test]
     fn a_uuid_says_its_version_and_variant() {

@@ -11,18 +11,29 @@ const FORBIDDEN: char = '\u{FFFD}';
 
 /// A `string` or `markdown`: no control characters but tab and line breaks, no space around, not empty.
 pub fn string(text: &str) -> Option<Text<'_>> {
-    let trimmed = text.trim();
+    let trimmed = if is_trim(text) { text } else { text.trim() };
     if trimmed.is_empty() {
         return None;
     }
-    if trimmed.bytes().any(|byte| byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r')) {
+    // Without an early end, so that the compiler looks at many bytes at once.
+    let is_forbidden_byte = |byte: u8| byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
+    if trimmed.bytes().fold(false, |found, byte| found | is_forbidden_byte(byte)) {
         return Some(Cow::Owned(trimmed.replace(is_forbidden, &FORBIDDEN.to_string())));
     }
     Some(Cow::Borrowed(trimmed))
 }
 
+/// Whether a text begins and ends with a visible ASCII character, as most do: then there is nothing to trim.
+fn is_trim(text: &str) -> bool {
+    let ends = [text.as_bytes().first(), text.as_bytes().last()];
+    ends.iter().all(|end| end.is_some_and(u8::is_ascii_graphic))
+}
+
 /// A `code`: one space at most between its words, none around them.
 pub fn code(text: &str) -> Option<Text<'_>> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Some(Cow::Borrowed(text));
+    }
     let text = string(text)?;
     let mut spaces = 0;
     let legal = text.chars().all(|c| {

@@ -73,9 +73,9 @@ impl Timestamp {
     /// The date in FHIR's spelling, as precise as it was sent.
     pub fn date(&self) -> String {
         let mut date = String::with_capacity(DATE_TIME_CHARS);
-        for unit in [1000, 100, 10, 1] {
-            push_digit(&mut date, self.year / unit);
-        }
+        let [century, year] = [self.year / 100, self.year % 100].map(|pair| u8::try_from(pair).unwrap_or(0));
+        push_part(&mut date, "", century);
+        push_part(&mut date, "", year);
         for part in [self.month, self.day].into_iter().flatten() {
             push_part(&mut date, "-", part);
         }
@@ -113,13 +113,8 @@ const DATE_TIME_CHARS: usize = "2026-11-22T09:30:00+00:00".len();
 
 fn push_part(text: &mut String, before: &str, part: u8) {
     text.push_str(before);
-    push_digit(text, u16::from(part / 10));
-    push_digit(text, u16::from(part));
-}
-
-/// The last digit of a number.
-fn push_digit(text: &mut String, number: u16) {
-    text.extend(char::from_digit(u32::from(number % 10), 10));
+    text.push(char::from(b'0' + part / 10 % 10));
+    text.push(char::from(b'0' + part % 10));
 }
 
 impl FromStr for Timestamp {

@@ -7,6 +7,7 @@
 pub(in crate::pipeline) mod candidates;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinError;
 use tokio::task::JoinSet;
@@ -51,6 +52,10 @@ use crate::telemetry::Chain;
 
 /// Reports prepared before the lane looks at the clock again.
 const BATCH_MAX: usize = 32;
+/// Reading goes first: while messages wait to be read, a batch is put off by this much at a time.
+const GIVE_WAY: Duration = Duration::from_millis(20);
+/// How often a batch is put off at most: a critical result must not wait for the end of a flood.
+const GIVE_WAY_TIMES: u32 = 25;
 /// Earlier reports of a patient that an interpreter is shown.
 const HISTORY_MAX: usize = 20;
 
@@ -90,6 +95,9 @@ async fn round(pipeline: &Arc<Pipeline>) -> Result<usize, store::Error> {
         .into_iter()
         .filter(|job| job.due_at <= now)
         .collect();
+    if !due.is_empty() {
+        give_way(pipeline).await?;
+    }
     for job in &due {
         // In a task of its own, so that a panic ends it alone; dropped with the lane.
         let mut task = JoinSet::new();
@@ -102,6 +110,17 @@ async fn round(pipeline: &Arc<Pipeline>) -> Result<usize, store::Error> {
         }
     }
     Ok(due.len())
+}
+
+/// Waits, not for long, while messages are still to be read: a laboratory that sends many wants its answers first.
+async fn give_way(pipeline: &Pipeline) -> Result<(), store::Error> {
+    for _ in 0..GIVE_WAY_TIMES {
+        if pipeline.store.counter(&message::State::Waiting.counter())? <= 0 {
+            break;
+        }
+        tokio::time::sleep(GIVE_WAY).await;
+    }
+    Ok(())
 }
 
 /// A defect of ours holds up its message alone: it is tried again, ever more rarely, until a version without it runs.

@@ -1,8 +1,10 @@
 //! Steps 4 to 6: decode a kept message, map it to canonical reports, or hold it with everything that is wrong.
 //!
-//! Waiting messages are read in the order they were kept, many at a time: a batch shares one transaction. A panic in
-//! one holds that message alone, as a defect of ours.
+//! Waiting messages are read in the order they were kept, many at a time: a batch shares one transaction, and while it
+//! is flushed the next is read. A panic in one message holds that message alone, as a defect of ours.
 
+use std::collections::HashSet;
+use std::mem;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use crate::audit;
 use crate::clinical::mapping::inbound::Reading;
 use crate::clinical::mapping::inbound::Status;
 use crate::clinical::model::Report;
+use crate::clock::Id;
 use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
 use crate::formats::hl7v2;
@@ -34,43 +37,70 @@ use crate::store::Change;
 use crate::store::Table;
 use crate::telemetry::Chain;
 
-/// Messages read in one round. Large enough to share a flush, small enough to hold in memory.
+/// Messages read in one batch. Large enough to share a flush, small enough to hold in memory.
 const BATCH_MAX: usize = 128;
-/// A round is shared by so many threads.
+/// A batch is shared by so many threads.
 const THREADS: usize = 2;
+
+/// Messages that are read, and what is to be committed of them.
+#[derive(Default)]
+struct Batch {
+    messages: HashSet<Id>,
+    change: Change,
+}
 
 /// Reads waiting messages until it is dropped.
 pub async fn run(pipeline: Arc<Pipeline>) {
+    let mut read = Batch::default();
     loop {
-        match round(&pipeline).await {
-            Ok(0) => {
-                let _new_work_or_time = tokio::time::timeout(LOOK_EVERY, pipeline.wake.read.notified()).await;
-            }
-            Ok(_) => pipeline.wake.prepare.notify_one(),
+        let had_work = !read.messages.is_empty();
+        read = match round(&pipeline, mem::take(&mut read)).await {
+            Ok(next) => next,
             Err(error) => {
                 tracing::error!(error = %Chain(&error), "could not read waiting messages");
                 tokio::time::sleep(STORE_PAUSE).await;
+                continue;
             }
+        };
+        if !had_work && read.messages.is_empty() {
+            let _new_work_or_time = tokio::time::timeout(LOOK_EVERY, pipeline.wake.read.notified()).await;
         }
     }
 }
 
-/// Reads one batch; how many messages it was.
-async fn round(pipeline: &Arc<Pipeline>) -> Result<usize, store::Error> {
-    let jobs = job::first(&pipeline.store, job::Kind::Read, BATCH_MAX)?;
-    let count = jobs.len();
+/// Commits one batch and reads the next meanwhile. Batches are committed one after the other, in the order kept.
+async fn round(pipeline: &Arc<Pipeline>, read: Batch) -> Result<Batch, store::Error> {
+    // What is being committed still has its jobs.
+    let mut jobs = job::first(&pipeline.store, job::Kind::Read, BATCH_MAX + read.messages.len())?;
+    jobs.retain(|job| !read.messages.contains(&job.subject));
+    jobs.truncate(BATCH_MAX);
+    let (committed, next) = tokio::join!(commit(pipeline, read), read_batch(pipeline, jobs));
+    committed?;
+    next
+}
+
+async fn commit(pipeline: &Pipeline, read: Batch) -> Result<(), store::Error> {
+    if !read.messages.is_empty() {
+        pipeline.store.commit(read.change).await?;
+        pipeline.wake.prepare.notify_one();
+    }
+    Ok(())
+}
+
+async fn read_batch(pipeline: &Arc<Pipeline>, jobs: Vec<Job>) -> Result<Batch, store::Error> {
+    let mut batch = Batch { messages: jobs.iter().map(|job| job.subject).collect(), change: Change::new() };
+    let share = jobs.len().div_ceil(THREADS);
     let mut rest = jobs;
-    let mut tasks = Vec::new();
+    let mut tasks = Vec::with_capacity(THREADS);
     while !rest.is_empty() {
-        let later = rest.split_off(rest.len().min(count.div_ceil(THREADS)));
-        let (part, pipeline) = (std::mem::replace(&mut rest, later), Arc::clone(pipeline));
+        let later = rest.split_off(rest.len().min(share));
+        let (part, pipeline) = (mem::replace(&mut rest, later), Arc::clone(pipeline));
         tasks.push(tokio::task::spawn_blocking(move || read_all(&pipeline, &part)));
     }
     for task in tasks {
-        let change = task.await.expect("a panic in a message is caught where it is read")?;
-        pipeline.store.commit(change).await?;
+        batch.change.append(task.await.expect("a panic in a message is caught where it is read")?);
     }
-    Ok(count)
+    Ok(batch)
 }
 
 fn read_all(pipeline: &Pipeline, jobs: &[Job]) -> Result<Change, store::Error> {
@@ -100,7 +130,7 @@ fn advance(pipeline: &Pipeline, job: &Job, change: &mut Change) -> Result<(), st
         }
         None => Outcome::held(vec![feed_gone()]),
     };
-    outcome.put(pipeline, change, id, &before);
+    outcome.put(pipeline, change, job, &before);
     Ok(())
 }
 
@@ -117,8 +147,8 @@ impl Outcome {
         Self { state: State::Held, reports: Vec::new(), diagnostics, mapping_digest: String::new() }
     }
 
-    fn put(self, pipeline: &Pipeline, change: &mut Change, id: MessageId, before: &Standing) {
-        let now = pipeline.clock.now();
+    fn put(self, pipeline: &Pipeline, change: &mut Change, job: &Job, before: &Standing) {
+        let (now, id) = (pipeline.clock.now(), MessageId(job.subject));
         change.expect_equals(Table::MessageStates, &id.key(), before.encode());
         let after = Standing { state: self.state, ..before.clone() };
         change.put_plain(Table::MessageStates, &id.key(), after.encode());
@@ -128,7 +158,8 @@ impl Outcome {
             report::put(change, ReportKey { message: id, index }, clinic, report);
         }
         if !self.reports.is_empty() {
-            Job::new(job::Kind::Prepare, now, id.0).put(change);
+            // Due when the message was: reports are prepared in the order they were kept, not in that of the threads.
+            Job::new(job::Kind::Prepare, job.due_at, id.0).put(change);
         }
         let act = match after.state {
             State::Mapped => "message.mapped",
