@@ -6,6 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use memchr::memchr2;
 use thiserror::Error;
 
 /// `YYYY[MM[DD[HH[MM[SS[.S[S[S[S]]]]]]]]][+/-ZZZZ]`. Its `Display` is the text it was read from.
@@ -72,24 +73,27 @@ impl Timestamp {
 
     /// The date in FHIR's spelling, as precise as it was sent.
     pub fn date(&self) -> String {
-        let mut date = String::with_capacity(DATE_TIME_CHARS);
-        let [century, year] = [self.year / 100, self.year % 100].map(|pair| u8::try_from(pair).unwrap_or(0));
-        push_part(&mut date, "", century);
-        push_part(&mut date, "", year);
-        for part in [self.month, self.day].into_iter().flatten() {
-            push_part(&mut date, "-", part);
-        }
+        let mut date = String::with_capacity(DATE_CHARS);
+        self.push_date(&mut date);
         date
     }
 
+    fn push_date(&self, text: &mut String) {
+        let [century, year] = [self.year / 100, self.year % 100].map(|pair| u8::try_from(pair).unwrap_or(0));
+        push_part(text, "", century);
+        push_part(text, "", year);
+        for part in [self.month, self.day].into_iter().flatten() {
+            push_part(text, "-", part);
+        }
+    }
+
     pub fn fhir(&self) -> Fhir {
-        let date = self.date();
         let Some(Time { hour, minute: Some(minute), second, fraction }) = &self.time else {
-            return Fhir::Date(date);
+            return Fhir::Date(self.date());
         };
         // FHIR's dateTime must have seconds, and allows zero where they are not known (§2.24.0.1).
         let mut time = String::with_capacity(DATE_TIME_CHARS);
-        time.push_str(&date);
+        self.push_date(&mut time);
         push_part(&mut time, "T", *hour);
         push_part(&mut time, ":", *minute);
         push_part(&mut time, ":", second.unwrap_or(0));
@@ -98,7 +102,7 @@ impl Timestamp {
             time.push_str(digits);
         }
         let Some(Offset { negative, hours, minutes }) = self.offset else {
-            return Fhir::NeedsOffset { local: time, date };
+            return Fhir::NeedsOffset { local: time, date: self.date() };
         };
         push_part(&mut time, if negative { "-" } else { "+" }, hours);
         push_part(&mut time, ":", minutes);
@@ -106,6 +110,7 @@ impl Timestamp {
     }
 }
 
+const DATE_CHARS: usize = "2026-11-22".len();
 /// Room for a date and time with its offset, as long as most are.
 const DATE_TIME_CHARS: usize = "2026-11-22T09:30:00+00:00".len();
 
@@ -198,7 +203,7 @@ impl fmt::Display for Offset {
 }
 
 fn split_offset(text: &str) -> Result<(&str, Option<Offset>), Error> {
-    let Some(sign) = text.find(['+', '-']) else {
+    let Some(sign) = memchr2(b'+', b'-', text.as_bytes()) else {
         return Ok((text, None));
     };
     let (rest, offset) = text.split_at_checked(sign).unwrap_or((text, ""));

@@ -218,14 +218,14 @@ impl Reader<'_, '_> {
 
     /// Abnormal flags: each repetition, and each part of one written as a CWE.
     pub(super) fn flags(&mut self, scope: Scope<'_>) -> Vec<Flag> {
-        let Some(rule) = self.rule(Field::ResultFlags) else { return Vec::new() };
-        let found = self.all(rule, scope);
-        let flag = |element: crate::formats::hl7v2::Element<'_>| {
+        let Some((id, rule)) = self.rule(Field::ResultFlags) else { return Vec::new() };
+        let mut flags = Vec::new();
+        self.visit(id, &rule.sources, scope, |element| {
             let text = part(element.component(2));
-            let sent = part(element.component(1)).or_else(|| text.clone()).or_else(|| part(element))?;
-            Some(Flag { sent, text })
-        };
-        found.into_iter().filter_map(flag).collect()
+            let sent = part(element.component(1)).or_else(|| text.clone()).or_else(|| part(element));
+            flags.extend(sent.map(|sent| Flag { sent, text }));
+        });
+        flags
     }
 }
 

@@ -22,8 +22,10 @@ pub(super) fn part(element: Element<'_>) -> Option<String> {
         return None;
     }
     let text = element.text();
-    let text = text.trim();
-    (!text.is_empty()).then(|| text.to_owned())
+    // Most begin and end with a letter or digit, and have nothing to trim.
+    let ends = [text.as_bytes().first(), text.as_bytes().last()];
+    let trimmed = if ends.iter().all(|end| end.is_some_and(u8::is_ascii_graphic)) { &text } else { text.trim() };
+    (!trimmed.is_empty()).then(|| trimmed.to_owned())
 }
 
 /// The first subcomponent of a component: what remains of one that a later version divided.
@@ -163,8 +165,12 @@ impl Reader<'_, '_> {
     }
 
     pub(super) fn codes(&mut self, field: Field, scope: Scope<'_>) -> Vec<Code> {
-        let Some(rule) = self.rule(field) else { return Vec::new() };
-        self.all(rule, scope).into_iter().map(code_of).filter(|code| !code.is_empty()).collect()
+        let Some((id, rule)) = self.rule(field) else { return Vec::new() };
+        let mut codes = Vec::new();
+        self.visit(id, &rule.sources, scope, |element| {
+            codes.extend(Some(code_of(element)).filter(|code| !code.is_empty()));
+        });
+        codes
     }
 }
 
@@ -189,7 +195,8 @@ pub(super) fn code_of(element: Element<'_>) -> Code {
         system_3,
         version_3,
     ] = parts;
-    let mut code = Code::default();
+    let codings = [&id, &id_2, &id_3].into_iter().flatten().count();
+    let mut code = Code { codings: Vec::with_capacity(codings), text: None };
     for (identifier, display, sent_system, version) in [
         (id, name, system, version),
         (id_2, name_2, system_2, version_2),

@@ -29,6 +29,9 @@ use crate::formats::hl7v2::Segment;
 /// acknowledgement conditions, character set.
 const HEADER_FIELDS: [u32; 15] = [1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 15, 16, 18, 21];
 
+/// Populated fields of a segment of results, as most senders fill it.
+const FIELDS_USUAL: usize = 16;
+
 /// Where a rule looks: "within the current group" of `design.md` §4.
 #[derive(Clone, Copy)]
 pub(super) struct Scope<'o> {
@@ -61,7 +64,7 @@ impl<'a, 'm> Reader<'a, 'm> {
         Self {
             mapping,
             marks: vec![Marks::default(); segments.len()],
-            uses: Vec::with_capacity(segments.len() * 8),
+            uses: Vec::with_capacity(segments.len() * FIELDS_USUAL),
             segments,
             diagnostics: Vec::new(),
             rejected: false,
@@ -213,7 +216,13 @@ impl<'a, 'm> Reader<'a, 'm> {
         found.or(fallback)
     }
 
-    fn visit(&mut self, id: RuleId, paths: &[Path], scope: Scope<'_>, mut each: impl FnMut(Element<'m>)) {
+    pub(super) fn visit(
+        &mut self,
+        id: RuleId,
+        paths: &[Path],
+        scope: Scope<'_>,
+        mut each: impl FnMut(Element<'m>),
+    ) {
         for path in paths {
             self.visit_path(id, path, scope, &mut each);
         }
@@ -260,9 +269,15 @@ impl<'a, 'm> Reader<'a, 'm> {
         if let Some(constant) = &rule.1.constant {
             return Some(constant.clone());
         }
-        let mut lines: Vec<_> = Vec::new();
-        self.visit(rule.0, &rule.1.sources, scope, |element| lines.push(element.text()));
-        (!lines.is_empty()).then(|| lines.join("\n"))
+        let mut lines: Option<String> = None;
+        self.visit(rule.0, &rule.1.sources, scope, |element| match &mut lines {
+            None => lines = Some(element.text().into_owned()),
+            Some(lines) => {
+                lines.push('\n');
+                lines.push_str(&element.text());
+            }
+        });
+        lines
     }
 
     /// Whether the sender wrote the explicit null where a rule looks.
@@ -312,7 +327,7 @@ impl<'a, 'm> Reader<'a, 'm> {
         let is_result = |segment: &Segment<'_>| RESULT_SEGMENTS.contains(&segment.name());
         let first_result = segments.iter().position(is_result).unwrap_or(segments.len());
         let last_result = segments.iter().rposition(is_result).unwrap_or(0);
-        let mut entries = Vec::with_capacity(segments.len() * 12);
+        let mut entries = Vec::with_capacity(segments.len() * FIELDS_USUAL);
         for (at, segment) in segments.iter().enumerate() {
             let from = entries.len();
             self.account(at, *segment, &mut entries);
@@ -332,8 +347,8 @@ impl<'a, 'm> Reader<'a, 'm> {
         let marks = self.marks.get(at).copied().unwrap_or_default();
         let name = segment.name();
         let ignores = &self.mapping.ignores;
-        for field in segment.fields() {
-            let Some(number) = field.location().field_number() else { continue };
+        for number in (1..=segment.field_count()).filter(|number| segment.has(*number)) {
+            let field = segment.field(number);
             if !field.is_populated() {
                 continue;
             }
