@@ -24,7 +24,8 @@ pub(super) fn part(element: Element<'_>) -> Option<String> {
     let text = element.text();
     // Most begin and end with a letter or digit, and have nothing to trim.
     let ends = [text.as_bytes().first(), text.as_bytes().last()];
-    let trimmed = if ends.iter().all(|end| end.is_some_and(u8::is_ascii_graphic)) { &text } else { text.trim() };
+    let trimmed =
+        if ends.iter().all(|end| end.is_some_and(u8::is_ascii_graphic)) { &text } else { text.trim() };
     (!trimmed.is_empty()).then(|| trimmed.to_owned())
 }
 
