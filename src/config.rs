@@ -22,6 +22,7 @@ use crate::diagnostic::Diagnostic;
 use crate::diagnostic::has_errors;
 use crate::inbound;
 use crate::pipeline::accounts;
+use crate::pipeline::feeds::Door;
 use crate::pipeline::feeds::Feed;
 use crate::pipeline::feeds::Feeds;
 use crate::pipeline::feeds::OnStoreFailure;
@@ -216,7 +217,6 @@ fn feeds(labs: &[raw::Lab], mllp: &inbound::mllp::Config, found: &mut Vec<Diagno
             found.push(not_a_name("lab.name", lab.name.len()));
         }
         for feed in &lab.feed {
-            let raw::FeedKind::Mllp = feed.kind;
             let at = format!("lab.feed `{}`", feed.name);
             if !is_slug(&feed.name) {
                 found.push(not_a_name("lab.feed.name", feed.name.len()));
@@ -259,7 +259,10 @@ fn typed_feed(lab: &raw::Lab, feed: &raw::Feed) -> Feed {
     Feed {
         lab: lab.name.clone(),
         name: feed.name.clone(),
-        mapping: lab.mapping.clone(),
+        door: match feed.kind {
+            raw::FeedKind::Mllp => Door::Mllp,
+        },
+        mapping: feed.mapping.as_ref().unwrap_or(&lab.mapping).clone(),
         clinics: lab.clinics.clone(),
         senders: if feed.dangerous_any_sender { Senders::Any } else { Senders::Named(feed.senders.clone()) },
         processing_ids: feed.processing_ids.clone(),

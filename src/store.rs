@@ -90,3 +90,13 @@ pub enum Error {
     )]
     NotWritable,
 }
+
+impl Error {
+    /// Whether one row is at fault, and all others can be worked on.
+    pub fn concerns_one_row(&self) -> bool {
+        matches!(
+            self,
+            Self::Damaged { .. } | Self::Key { .. } | Self::KeyMissing { .. } | Self::Sealed { .. }
+        )
+    }
+}

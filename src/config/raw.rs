@@ -135,6 +135,9 @@ pub(crate) struct Lab {
 pub(crate) struct Feed {
     pub name: String,
     pub kind: FeedKind,
+    /// Where this feed is read by another mapping than the laboratory's.
+    #[serde(default)]
+    pub mapping: Option<String>,
     #[serde(default)]
     pub senders: Vec<String>,
     #[serde(default = "production")]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 pub struct Feed {
     pub lab: String,
     pub name: String,
+    pub door: Door,
     /// The mapping folder under `labs/`.
     pub mapping: String,
     pub clinics: Vec<String>,
@@ -16,6 +17,17 @@ pub struct Feed {
     pub on_store_failure: OnStoreFailure,
 }
 
+/// By which of our faces a feed comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    Fhir,
+    Http,
+    Mllp,
+    Sftp,
+    /// A server of the laboratory's, from which we fetch.
+    SftpPoll,
+}
+
 /// Whose messages a feed takes, by MSH-3 and MSH-4.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Senders {
@@ -23,6 +35,16 @@ pub enum Senders {
     Any,
     /// `APPLICATION|FACILITY`, each by its first component.
     Named(Vec<String>),
+}
+
+impl Senders {
+    /// Whether a message may claim to be from this `APPLICATION|FACILITY`.
+    pub fn allow(&self, sender: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Named(names) => names.iter().any(|name| name == sender),
+        }
+    }
 }
 
 /// What a sender hears when the store cannot be written. Never a positive acknowledgement.
@@ -45,13 +67,11 @@ impl Feeds {
         Self(feeds)
     }
 
-    /// The feed that names this sender; else the first that takes anybody.
+    /// The MLLP feed that names this sender; else the first that takes anybody.
     pub fn for_sender(&self, sender: &str) -> Option<&Arc<Feed>> {
-        let named = |feed: &&Arc<Feed>| match &feed.senders {
-            Senders::Any => false,
-            Senders::Named(names) => names.iter().any(|name| name == sender),
-        };
-        self.0.iter().find(named).or_else(|| self.0.iter().find(|feed| feed.senders == Senders::Any))
+        let mllp = || self.0.iter().filter(|feed| feed.door == Door::Mllp);
+        let named = |feed: &&Arc<Feed>| feed.senders != Senders::Any && feed.senders.allow(sender);
+        mllp().find(named).or_else(|| mllp().find(|feed| feed.senders == Senders::Any))
     }
 
     /// The feed of this name, for a message kept earlier.

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod people;
+mod trouble;
 
 use haemosync_gateway::formats::cliniko::html;
 use haemosync_gateway::pipeline::records::clinic::Release;

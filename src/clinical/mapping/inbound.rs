@@ -77,6 +77,11 @@ impl Reading {
 }
 
 impl Mapping {
+    /// Reads a message as it was kept.
+    pub fn read_bytes(&self, raw: &[u8]) -> Reading {
+        self.read_decoded(&hl7v2::decode(raw))
+    }
+
     /// Reads a decoded message, or says that none was decoded.
     pub fn read_decoded(&self, decoded: &hl7v2::Decoded<'_>) -> Reading {
         match &decoded.message {

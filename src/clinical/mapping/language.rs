@@ -9,13 +9,40 @@ use serde_json::json;
 /// The one version of the language.
 pub const SCHEMA: i64 = 1;
 /// Formats that a mapping can read today.
-pub const FORMATS: [&str; 1] = ["hl7v2"];
+pub const FORMATS: [&str; 1] = [Format::Hl7v2.as_str()];
 pub const SECTIONS: [&str; 6] = ["patient", "report", "panel", "result", "specimen", "note"];
 /// Segments in which every populated field must be used or ignored by name.
 pub const RESULT_SEGMENTS: [&str; 4] = ["OBR", "OBX", "NTE", "SPM"];
 pub const DECISIONS: [&str; 3] = ["hold", "reject", "keep"];
 /// What tells the reports of one message apart.
 pub const GROUPINGS: [&str; 3] = ["filler_number", "order_number", "message"];
+
+/// How the messages of a mapping are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Csv,
+    Fhir,
+    /// ER7, or the XML encoding of the same structures.
+    Hl7v2,
+    Json,
+}
+
+impl Format {
+    pub const ALL: [Self; 4] = [Self::Csv, Self::Fhir, Self::Hl7v2, Self::Json];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Fhir => "fhir",
+            Self::Hl7v2 => "hl7v2",
+            Self::Json => "json",
+        }
+    }
+
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == word)
+    }
+}
 
 /// How a canonical field is read from what a path finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

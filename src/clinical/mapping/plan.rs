@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use crate::clinical::mapping::language::Field;
+use crate::clinical::mapping::language::Format;
 use crate::clinical::terminology::Table;
 use crate::diagnostic::Span;
 use crate::formats::hl7v2;
@@ -102,6 +103,10 @@ pub struct Mapping {
 impl Mapping {
     pub fn lab(&self) -> &str {
         &self.lab
+    }
+
+    pub fn format(&self) -> Format {
+        Format::Hl7v2
     }
 
     /// SHA-256 of the mapping and all tables it reads, in hexadecimal.

@@ -13,22 +13,15 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::audit::Entry;
-use crate::clinical::model::Report;
 use crate::http::admin;
 use crate::http::admin::Refusal;
 use crate::http::admin::messages;
-use crate::pipeline::records::MessageId;
 use crate::pipeline::records::case;
 use crate::pipeline::records::case::Stored;
-use crate::pipeline::records::decode;
 use crate::pipeline::records::message;
 use crate::pipeline::records::report;
-use crate::pipeline::records::report::ReportKey;
-use crate::security::keys::Scope;
 use crate::store;
-use crate::store::Scan;
 use crate::store::Store;
-use crate::store::Table;
 use crate::store::trail;
 
 /// Entries are in the order of commits; their times may differ from it by this much.
@@ -45,7 +38,7 @@ pub(super) async fn show(
         let (standing, message) = messages::load(&state, id)?.ok_or(Refusal::NotFound("there is no such message"))?;
         let mut document = messages::header(id, &standing, &message);
         let (mut reports, mut cases) = (Vec::new(), Vec::new());
-        for (key, clinic, report) in reports_of(&state.store, id)? {
+        for (key, clinic, report) in report::of_message(&state.store, id, &standing)? {
             let lineage = report::lineage(&report);
             reports.push(json!({ "id": key.to_string(), "clinic": clinic, "lineage": lineage, "status": report.status }));
             cases.extend(case::of_lineage(&state.store, &clinic, &lineage)?.into_iter().filter(|it| it.case.report == key));
@@ -66,29 +59,6 @@ fn case_line(it: &Stored) -> Value {
         "id": it.case.id, "clinic": it.case.clinic, "report": it.case.report.to_string(), "version": it.case.version,
         "state": it.standing.state.as_str(), "urgency": it.standing.urgency,
     })
-}
-
-/// The reports of a message. Their rows do not say whose key opens them: one clinic's does.
-fn reports_of(store: &Store, id: MessageId) -> Result<Vec<(ReportKey, String, Report)>, store::Error> {
-    let damaged = || store::Error::Damaged { table: Table::Reports };
-    let prefix = Scope::Clinic(String::new()).label();
-    let clinics: Vec<String> = store
-        .backend()
-        .scan(&Scan::prefix(Table::Keys, prefix.as_bytes()))?
-        .into_iter()
-        .filter_map(|(key, _)| Some(String::from_utf8(key).ok()?.strip_prefix(&prefix)?.to_owned()))
-        .collect();
-    let mut reports = Vec::new();
-    for (row, _) in store.backend().scan(&Scan::prefix(Table::Reports, &id.key()))? {
-        let key = ReportKey::from_bytes(&row).ok_or_else(damaged)?;
-        let open = |clinic: &String| {
-            let bytes = store.get_sealed(Table::Reports, &row, &Scope::Clinic(clinic.clone())).ok()??;
-            Some((clinic.clone(), bytes))
-        };
-        let (clinic, bytes) = clinics.iter().find_map(open).ok_or_else(damaged)?;
-        reports.push((key, clinic, decode(Table::Reports, &bytes)?));
-    }
-    Ok(reports)
 }
 
 /// The audit entries about some objects, from the time the first of them can have.

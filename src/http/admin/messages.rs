@@ -80,10 +80,17 @@ fn write_lines(
         let mut chunk = Vec::new();
         for (key, _) in &page {
             let id = MessageId::try_from(key.as_slice()).map_err(|_| damaged())?;
-            let (standing, message) = load(state, id)?.ok_or_else(damaged)?;
-            if filter.state.is_none_or(|wanted| wanted == standing.state) {
-                chunk.extend_from_slice(&line(&header(id, &standing, &message)));
+            let Some(standing) = message::standing(&state.store, id)? else { continue };
+            if filter.state.is_some_and(|wanted| wanted != standing.state) {
+                continue;
             }
+            let row = match message::load(&state.store, id, &standing.scope()) {
+                Ok(Some(message)) => header(id, &standing, &message),
+                Ok(None) => unreadable(id, &standing, &damaged()),
+                Err(damage) if damage.concerns_one_row() => unreadable(id, &standing, &damage),
+                Err(error) => return Err(error),
+            };
+            chunk.extend_from_slice(&line(&row));
         }
         if !chunk.is_empty() && lines.blocking_send(chunk.into()).is_err() {
             return Ok(());
@@ -106,6 +113,11 @@ pub(super) fn header(id: MessageId, standing: &Standing, message: &Message) -> V
         "id": id, "received_at": it.received_at, "lab": it.lab, "feed": it.feed, "control_id": it.control_id,
         "sha256": it.sha256, "bytes": it.bytes, "state": standing.state, "ack": it.ack,
     })
+}
+
+/// What can still be said of a message whose own row cannot be opened: it is listed all the same.
+fn unreadable(id: MessageId, standing: &Standing, damage: &store::Error) -> Value {
+    json!({ "id": id, "feed": standing.feed, "state": standing.state, "error": Chain(damage).to_string() })
 }
 
 /// A message and where it stands, if there is one.

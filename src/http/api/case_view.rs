@@ -46,6 +46,9 @@ pub(super) fn row(row: &Row) -> Value {
         "opened_at": row.opened_at.to_string(),
         "order_number": row.order_number,
     });
+    if row.unreadable {
+        shown["unreadable"] = json!(true);
+    }
     if let Some(clinical) = &row.clinical {
         shown["lab"] = json!(clinical.lab);
         shown["filler_number"] = json!(clinical.filler_number);

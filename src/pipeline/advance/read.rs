@@ -16,10 +16,11 @@ use crate::clinical::model::Report;
 use crate::clock::Id;
 use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
-use crate::formats::hl7v2;
 use crate::pipeline::Pipeline;
 use crate::pipeline::advance::LOOK_EVERY;
 use crate::pipeline::advance::STORE_PAUSE;
+use crate::pipeline::advance::put_back;
+use crate::pipeline::advance::retry_after;
 use crate::pipeline::feeds::Feed;
 use crate::pipeline::records::MessageId;
 use crate::pipeline::records::job;
@@ -106,7 +107,18 @@ async fn read_batch(pipeline: &Arc<Pipeline>, jobs: Vec<Job>) -> Result<Batch, s
 fn read_all(pipeline: &Pipeline, jobs: &[Job]) -> Result<Change, store::Error> {
     let mut change = Change::new();
     for job in jobs {
-        advance(pipeline, job, &mut change)?;
+        let mut its = Change::new();
+        match advance(pipeline, job, &mut its) {
+            Ok(()) => {
+                change.append(its);
+            }
+            // Where it stands cannot be read, so it cannot be moved on; nobody waits for it.
+            Err(damage) if damage.concerns_one_row() => {
+                tracing::error!(message.id = %job.subject, error = %Chain(&damage), "could not read a waiting message");
+                put_back(&mut change, job, pipeline.clock.now(), retry_after(job.body.attempts, 0));
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(change)
 }
@@ -119,16 +131,18 @@ fn advance(pipeline: &Pipeline, job: &Job, change: &mut Change) -> Result<(), st
         // An earlier run of this job was committed; only the job's row outlived it.
         return Ok(());
     };
-    let scope = before.scope();
-    let Some(message) = message::load(&pipeline.store, id, &scope)? else {
-        return Err(store::Error::Damaged { table: Table::Messages });
-    };
     let feed = before.feed.as_deref().and_then(|name| pipeline.feeds.named(name));
-    let outcome = match feed {
-        Some(feed) => {
+    let outcome = match (feed, message::load(&pipeline.store, id, &before.scope())) {
+        (None, _) => Outcome::held(vec![feed_gone()]),
+        (Some(feed), Ok(Some(message))) => {
             catch_unwind(AssertUnwindSafe(|| read(pipeline, feed, &message))).unwrap_or_else(|_| bug())
         }
-        None => Outcome::held(vec![feed_gone()]),
+        (Some(_), Ok(None)) => Outcome::held(vec![unreadable()]),
+        (Some(_), Err(damage)) if damage.concerns_one_row() => {
+            tracing::error!(message.id = %id, error = %Chain(&damage), "could not open a kept message");
+            Outcome::held(vec![unreadable()])
+        }
+        (Some(_), Err(error)) => return Err(error),
     };
     outcome.put(pipeline, change, job, &before);
     Ok(())
@@ -150,7 +164,8 @@ impl Outcome {
     fn put(self, pipeline: &Pipeline, change: &mut Change, job: &Job, before: &Standing) {
         let (now, id) = (pipeline.clock.now(), MessageId(job.subject));
         change.expect_equals(Table::MessageStates, &id.key(), before.encode());
-        let after = Standing { state: self.state, ..before.clone() };
+        let report_clinics = self.reports.iter().map(|(clinic, _)| clinic.clone()).collect();
+        let after = Standing { state: self.state, report_clinics, ..before.clone() };
         change.put_plain(Table::MessageStates, &id.key(), after.encode());
         change.count(before.state.counter(), -1).count(after.state.counter(), 1);
         message::put_diagnostics(change, id, &before.scope(), &self.diagnostics);
@@ -178,8 +193,7 @@ fn read(pipeline: &Pipeline, feed: &Feed, message: &Message) -> Outcome {
     let Some(mapping) = pipeline.catalog.lab(&feed.mapping) else {
         return Outcome::held(vec![mapping_gone()]);
     };
-    let decoded = hl7v2::decode(&message.raw);
-    let Reading { reports, mut diagnostics, status, .. } = mapping.read_decoded(&decoded);
+    let Reading { reports, mut diagnostics, status, .. } = mapping.read_bytes(&message.raw);
     let mut placed = Vec::with_capacity(reports.len());
     for mut report in reports {
         // Several laboratories may share a mapping; filler numbers are unique to each.
@@ -233,6 +247,12 @@ fn mapping_gone() -> Diagnostic {
     Diagnostic::error(Code::new("M203"), "the mapping of this feed does not exist")
         .fact("held: nothing was sent on")
         .help("add the mapping's folder under labs/, and replay the message")
+}
+
+fn unreadable() -> Diagnostic {
+    Diagnostic::error(Code::new("S103"), "the kept bytes of this message cannot be opened")
+        .fact("held: the message alone; nothing was read from the damaged row")
+        .help("restore the store from its last backup, or have the laboratory send the message again under a new control id")
 }
 
 fn bug() -> Outcome {

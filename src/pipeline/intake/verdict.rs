@@ -79,12 +79,11 @@ impl Verdict {
         Self::refuse(Outcome::Reject, None, reason)
     }
 
-    /// What a sender hears when nothing could be kept; `None` where the feed wants silence.
-    pub(super) fn store_failed(policy: OnStoreFailure) -> Option<Self> {
+    /// What a sender hears when nothing could be kept.
+    pub(super) fn store_failed(policy: OnStoreFailure) -> Self {
         let outcome = match policy {
-            OnStoreFailure::Error => Outcome::Error,
+            OnStoreFailure::Close | OnStoreFailure::Error => Outcome::Error,
             OnStoreFailure::Reject => Outcome::Reject,
-            OnStoreFailure::Close => return None,
         };
         let reason = Reason {
             condition: Condition0357::ApplicationInternal,
@@ -93,7 +92,7 @@ impl Verdict {
             text: "the message could not be stored; it is still yours, send it again later".to_owned(),
             help: "see the gateway's log for the cause; nothing was kept",
         };
-        Some(Self::refuse(outcome, None, reason))
+        Self::refuse(outcome, None, reason)
     }
 
     /// For the sender's ERR segment.
@@ -132,9 +131,7 @@ const fn header_field(number: u32) -> Location {
 /// Decides about a message that has arrived.
 pub(super) fn decide(decoded: &hl7v2::Decoded<'_>, feeds: &Feeds) -> Verdict {
     let Some(message) = &decoded.message else { return Verdict::refuse(Outcome::Reject, None, no_header()) };
-    let header = message.header();
-    let [application, facility] = [3, 4].map(|number| header.field(number).component(1).text());
-    let Some(feed) = feeds.for_sender(&format!("{application}|{facility}")) else {
+    let Some(feed) = feeds.for_sender(&sender(message)) else {
         return Verdict::refuse(
             Outcome::Reject,
             None,
@@ -147,6 +144,28 @@ pub(super) fn decide(decoded: &hl7v2::Decoded<'_>, feeds: &Feeds) -> Verdict {
             },
         );
     };
+    of_feed(message, decoded, feed)
+}
+
+/// Decides about a message whose feed the door knows.
+pub(super) fn decide_for(decoded: &hl7v2::Decoded<'_>, feed: &Arc<Feed>) -> Verdict {
+    let Some(message) = &decoded.message else {
+        return Verdict::refuse(Outcome::Reject, Some(Arc::clone(feed)), no_header());
+    };
+    if !feed.senders.allow(&sender(message)) {
+        return Verdict::refuse(Outcome::Reject, Some(Arc::clone(feed)), not_their_name());
+    }
+    of_feed(message, decoded, feed)
+}
+
+/// `APPLICATION|FACILITY`, each by its first component.
+fn sender(message: &hl7v2::Message<'_>) -> String {
+    let [application, facility] =
+        [3, 4].map(|number| message.header().field(number).component(1).text().into_owned());
+    format!("{application}|{facility}")
+}
+
+fn of_feed(message: &hl7v2::Message<'_>, decoded: &hl7v2::Decoded<'_>, feed: &Arc<Feed>) -> Verdict {
     if acknowledgement::is_acknowledgement(message) {
         return Verdict::refuse(Outcome::Accept, Some(Arc::clone(feed)), silent());
     }
@@ -175,6 +194,17 @@ fn no_header() -> Reason {
         location: None,
         text: "no readable MSH segment begins the message".to_owned(),
         help: "begin each MLLP frame with MSH and its encoding characters",
+    }
+}
+
+/// Who sends is known by other means, and the message says somebody else.
+fn not_their_name() -> Reason {
+    Reason {
+        condition: Condition0357::UnknownKey,
+        code: Code::new("H110"),
+        location: Some(header_field(3)),
+        text: "this sender may not send under this application and facility".to_owned(),
+        help: "send your own MSH-3|MSH-4, or have it added to the `senders` of your feed",
     }
 }
 

@@ -77,15 +77,22 @@ impl State {
 pub const COUNTER_PREFIX: &str = "messages.";
 pub const DUPLICATES: &str = "duplicates";
 
-/// The plain row: where a message stands, and whose key opens it.
+/// The plain row: where a message stands, and whose keys open it and its reports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
     pub state: State,
     /// None: kept under the gateway's own key.
     pub feed: Option<String>,
+    /// Whose key opens each of its reports, by their index.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub report_clinics: Vec<String>,
 }
 
 impl Standing {
+    pub fn new(state: State, feed: Option<String>) -> Self {
+        Self { state, feed, report_clinics: Vec::new() }
+    }
+
     pub fn scope(&self) -> Scope {
         scope_of(self.feed.as_deref())
     }

@@ -11,12 +11,12 @@ use crate::clock::Id;
 use crate::pipeline::records::MessageId;
 use crate::pipeline::records::decode;
 use crate::pipeline::records::encode;
+use crate::pipeline::records::message;
 use crate::pipeline::sha256_hex;
 use crate::security::blind_index::Field;
 use crate::security::keys::Scope;
 use crate::store;
 use crate::store::Change;
-use crate::store::Scan;
 use crate::store::Store;
 use crate::store::Table;
 
@@ -81,16 +81,18 @@ pub fn load(store: &Store, key: ReportKey, clinic: &str) -> Result<Option<Report
     row.map(|row| decode(Table::Reports, &row)).transpose()
 }
 
-/// The reports of a message, in its order.
+/// The reports of a message, in its order, each with its clinic.
 pub fn of_message(
     store: &Store,
     message: MessageId,
-    clinic: &str,
-) -> Result<Vec<(ReportKey, Report)>, store::Error> {
-    let damaged = || store::Error::Damaged { table: Table::Reports };
-    let rows = store
-        .scan_sealed(&Scan::prefix(Table::Reports, &message.key()), &Scope::Clinic(clinic.to_owned()))?;
-    rows.iter()
-        .map(|(key, row)| Ok((ReportKey::from_bytes(key).ok_or_else(damaged)?, decode(Table::Reports, row)?)))
+    standing: &message::Standing,
+) -> Result<Vec<(ReportKey, String, Report)>, store::Error> {
+    (0u16..)
+        .zip(&standing.report_clinics)
+        .map(|(index, clinic)| {
+            let key = ReportKey { message, index };
+            let report = load(store, key, clinic)?.ok_or(store::Error::Damaged { table: Table::Reports })?;
+            Ok((key, clinic.clone(), report))
+        })
         .collect()
 }

@@ -11,8 +11,8 @@ use crate::outbound;
 use crate::outbound::cliniko::Lane;
 use crate::pipeline::Pipeline;
 use crate::pipeline::accounts::Account;
-use crate::pipeline::advance::prepare;
 use crate::pipeline::advance::prepare::candidates;
+use crate::pipeline::advance::prepare::opening;
 use crate::pipeline::records::CaseId;
 use crate::pipeline::records::case::MatchedPatient;
 use crate::pipeline::records::case::Signed;
@@ -51,7 +51,7 @@ pub async fn match_by_hand(
     let report = load_report(&pipeline.store, case)?;
     candidates::answer_order(&pipeline.store, &case.clinic, &report, &mut step.change)?;
     if case.interpretation.is_none() {
-        let found = prepare::interpretation(pipeline, &case.clinic, &report)?;
+        let found = opening::interpretation(pipeline, &case.clinic, &report)?;
         step.stored.standing.urgency = step.stored.standing.urgency.max(found.urgency());
         step.stored.case.interpretation = Some(found);
     }

@@ -31,6 +31,7 @@ use crate::store::Change;
 use crate::store::Scan;
 use crate::store::Store;
 use crate::store::Table;
+use crate::telemetry::Chain;
 
 /// Rows of one page: a screen's worth.
 pub(super) const PAGE_ROWS: usize = 50;
@@ -113,6 +114,8 @@ pub struct Row {
     pub seen: bool,
     pub opened_at: Timestamp,
     pub order_number: Option<String>,
+    /// Its report cannot be opened: the row is damaged, and the case is listed all the same.
+    pub unreadable: bool,
     /// For clinicians only.
     pub clinical: Option<Clinical>,
 }
@@ -130,7 +133,14 @@ pub struct Clinical {
 impl Row {
     pub(super) fn new(store: &Store, stored: &Stored, actor: &Actor) -> Result<Self, Error> {
         let Stored { case, standing } = stored;
-        let report = load_report(store, case)?;
+        let report = match load_report(store, case) {
+            Ok(report) => Some(report),
+            Err(damage) if damage.concerns_one_row() => {
+                tracing::error!(case.id = %case.id, error = %Chain(&damage), "could not open the report of a case");
+                None
+            }
+            Err(error) => return Err(error.into()),
+        };
         Ok(Self {
             id: case.id,
             version: case.version,
@@ -138,8 +148,9 @@ impl Row {
             urgency: standing.urgency,
             seen: standing.seen,
             opened_at: case.opened_at,
-            order_number: report.order_number,
-            clinical: actor.roles.clinician.then(|| Clinical {
+            unreadable: report.is_none(),
+            order_number: report.as_ref().and_then(|it| it.order_number.clone()),
+            clinical: report.filter(|_| actor.roles.clinician).map(|report| Clinical {
                 lab: report.lab,
                 filler_number: report.filler_number,
                 status: report.status,
@@ -319,7 +330,7 @@ pub fn message_status(pipeline: &Pipeline, actor: &Actor, id: MessageId) -> Resu
 pub fn critical_unseen(store: &Store, clinics: &[String]) -> Result<usize, store::Error> {
     let mut count = 0;
     for clinic in clinics {
-        for state in [State::InReview, State::Held(Step::Matching)] {
+        for state in [State::Matching, State::Held(Step::Matching), State::InReview] {
             let rows = case::worklist(
                 store,
                 &case::worklist_prefix(clinic, state),

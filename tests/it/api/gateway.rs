@@ -19,6 +19,7 @@ use haemosync_gateway::pipeline::Pipeline;
 use haemosync_gateway::pipeline::Wake;
 use haemosync_gateway::pipeline::accounts;
 use haemosync_gateway::pipeline::accounts::Accounts;
+use haemosync_gateway::pipeline::feeds::Door;
 use haemosync_gateway::pipeline::feeds::Feed;
 use haemosync_gateway::pipeline::feeds::Feeds;
 use haemosync_gateway::pipeline::feeds::OnStoreFailure;
@@ -349,6 +350,7 @@ fn feed() -> Feed {
     Feed {
         lab: "standard".to_owned(),
         name: "standard-mllp".to_owned(),
+        door: Door::Mllp,
         mapping: "standard".to_owned(),
         clinics: vec!["automatic".to_owned()],
         senders: Senders::Any,

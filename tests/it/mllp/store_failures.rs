@@ -11,6 +11,7 @@ use haemosync_gateway::pipeline::Pipeline;
 use haemosync_gateway::pipeline::Wake;
 use haemosync_gateway::pipeline::accounts;
 use haemosync_gateway::pipeline::accounts::Accounts;
+use haemosync_gateway::pipeline::feeds;
 use haemosync_gateway::pipeline::feeds::Feed;
 use haemosync_gateway::pipeline::feeds::Feeds;
 use haemosync_gateway::pipeline::feeds::OnStoreFailure;
@@ -95,6 +96,7 @@ fn feed(name: &str, on_store_failure: OnStoreFailure) -> Feed {
     Feed {
         lab: "standard".to_owned(),
         name: name.to_owned(),
+        door: feeds::Door::Mllp,
         mapping: "standard".to_owned(),
         clinics: vec!["test".to_owned()],
         senders: Senders::Named(vec![format!("{name}|FAC")]),

@@ -32,6 +32,7 @@ use crate::store;
 use crate::store::Change;
 use crate::store::Store;
 use crate::store::Table;
+use crate::telemetry::Chain;
 
 /// What the look-up found.
 pub(super) enum Found {
@@ -170,7 +171,13 @@ pub(super) fn history(
     let keys = store.find(Table::Reports, &scope, Field::NhsNumber, number.expose())?;
     let mut earlier = Vec::new();
     for key in keys.iter().rev().take(limit).filter_map(|key| ReportKey::from_bytes(key)) {
-        let other = report::load(store, key, clinic)?;
+        let other = match report::load(store, key, clinic) {
+            Err(damage) if damage.concerns_one_row() => {
+                tracing::error!(report = %key, error = %Chain(&damage), "could not open an earlier report");
+                continue;
+            }
+            other => other?,
+        };
         earlier.extend(
             other.filter(|other| other.filler_number != report.filler_number || other.lab != report.lab),
         );
