@@ -7,3 +7,4 @@ pub mod fhir;
 pub mod hl7v2;
 pub mod mllp;
 pub mod problem;
+pub mod tree;
