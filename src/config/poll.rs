@@ -126,7 +126,12 @@ fn unusable(raw: &raw::Poll) -> Vec<Unusable> {
     let checks = [
         (is_address, "address", "the server's address is not `HOST:PORT`", "write \"sftp.lab.example:22\""),
         (!raw.user.is_empty(), "user", "the user is empty", "write the name that the laboratory gave you"),
-        (is_folder(&raw.folder), "folder", "the folder is empty", "write the folder of the results, or \".\""),
+        (
+            is_folder(&raw.folder),
+            "folder",
+            "the folder is empty",
+            "write the folder of the results, or \".\"",
+        ),
         (
             is_name(&raw.pattern),
             "pattern",
@@ -184,7 +189,9 @@ fn host_key(text: &str) -> Result<HostKey, &'static str> {
     }
     let key = PublicKey::from_openssh(text).map_err(|_| "the host key cannot be read")?;
     if key.algorithm().is_rsa() {
-        return Err("the host key is an RSA key, which is not supported; pin the server's Ed25519 or ECDSA key");
+        return Err(
+            "the host key is an RSA key, which is not supported; pin the server's Ed25519 or ECDSA key",
+        );
     }
     Ok(HostKey::Key(Box::new(key)))
 }
@@ -200,9 +207,12 @@ fn credential(
     if key.agent && key.file.is_none() && key.env.is_none() {
         let socket = environment.get(AGENT_VARIABLE).filter(|it| !it.is_empty());
         return socket.map(|it| Credential::Agent(PathBuf::from(it))).ok_or_else(|| {
-            Diagnostic::error(Code::new("C049"), format!("a key agent is asked for, and `{AGENT_VARIABLE}` is not set"))
-                .at(position)
-                .help("start the gateway with the agent's variable, or name a key with { file = \"path\" }")
+            Diagnostic::error(
+                Code::new("C049"),
+                format!("a key agent is asked for, and `{AGENT_VARIABLE}` is not set"),
+            )
+            .at(position)
+            .help("start the gateway with the agent's variable, or name a key with { file = \"path\" }")
         });
     }
     if key.agent {

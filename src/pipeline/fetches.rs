@@ -100,7 +100,12 @@ impl Fetches {
     ///
     /// # Errors
     /// The file is to be left as it is and fetched again: what was kept of it is recognised then.
-    pub async fn take(&self, key: FetchedKey, raw: &[u8], receipt_of: Option<&str>) -> Result<Fetched, Error> {
+    pub async fn take(
+        &self,
+        key: FetchedKey,
+        raw: &[u8],
+        receipt_of: Option<&str>,
+    ) -> Result<Fetched, Error> {
         let answers = self.receive(raw).await;
         if answers.iter().any(|answer| answer.close) {
             return Err(Error::NotKept);

@@ -71,13 +71,7 @@ pub(super) struct Looker {
 
 impl Looker {
     pub(super) fn new(config: Config, fetches: Fetches) -> Self {
-        Self {
-            config,
-            fetches,
-            watch: Watch::default(),
-            told: BTreeMap::new(),
-            is_told_of_folder: false,
-        }
+        Self { config, fetches, watch: Watch::default(), told: BTreeMap::new(), is_told_of_folder: false }
     }
 
     /// Connects, looks, and leaves.
@@ -151,7 +145,11 @@ impl Looker {
         let raw = match server.read(&path, file, self.config.file_bytes_max).await {
             Ok(Some(raw)) => raw,
             Ok(None) => {
-                tracing::info!(feed = self.fetches.feed(), file = fetches::label(key), "left a file that changes");
+                tracing::info!(
+                    feed = self.fetches.feed(),
+                    file = fetches::label(key),
+                    "left a file that changes"
+                );
                 self.watch.changed(&file.name);
                 return Ok(None);
             }
@@ -229,12 +227,7 @@ impl Looker {
         }
     }
 
-    async fn clear(
-        &self,
-        server: &Server,
-        file: &Entry,
-        names: &BTreeSet<&str>,
-    ) -> Result<(), ServerError> {
+    async fn clear(&self, server: &Server, file: &Entry, names: &BTreeSet<&str>) -> Result<(), ServerError> {
         let path = below(&self.config.folder, &file.name);
         // Another file under the same name is the laboratory's next one.
         if server.look_up(&path).await? != Some((file.bytes, file.modified_at)) {

@@ -351,7 +351,9 @@ async fn with_agent(
         match session.authenticate_publickey_with(user, key, hash, &mut agent).await {
             Ok(AuthResult::Success) => return Ok(true),
             Ok(AuthResult::Failure { .. }) => {}
-            Err(error) => tracing::warn!(error = %crate::telemetry::Chain(&error), "the key agent did not sign"),
+            Err(error) => {
+                tracing::warn!(error = %crate::telemetry::Chain(&error), "the key agent did not sign")
+            }
         }
     }
     Ok(false)
