@@ -130,9 +130,10 @@ fn poll_complaints(lines: &[&str], without: &[&str]) -> Vec<(String, String)> {
     ];
     let is_given = |key: &str| lines.iter().any(|line| line.starts_with(&format!("{key} ")));
     let kept = right.iter().filter(|(key, _)| !is_given(key) && !without.contains(key));
-    let kept: String = kept.map(|(key, value)| format!("{key} = {value}\n")).collect();
+    let kept: Vec<String> = kept.map(|(key, value)| format!("{key} = {value}")).collect();
     let text = format!(
-        "[[lab]]\nname = \"a\"\nmapping = \"standard\"\n[[lab.feed]]\nname = \"f\"\nkind = \"sftp_poll\"\n[lab.feed.poll]\n{kept}{}\n",
+        "[[lab]]\nname = \"a\"\nmapping = \"standard\"\n[[lab.feed]]\nname = \"f\"\nkind = \"sftp_poll\"\n[lab.feed.poll]\n{}\n{}\n",
+        kept.join("\n"),
         lines.join("\n"),
     );
     match read(&text, &[("POLL_KEY", &key)]) {

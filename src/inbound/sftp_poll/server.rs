@@ -29,6 +29,7 @@ use crate::diagnostic::Code;
 use crate::inbound::sftp_poll::Config;
 use crate::inbound::sftp_poll::Credential;
 use crate::inbound::sftp_poll::HostKey;
+use crate::telemetry::Chain;
 
 /// How long a TCP connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(15);
@@ -351,9 +352,7 @@ async fn with_agent(
         match session.authenticate_publickey_with(user, key, hash, &mut agent).await {
             Ok(AuthResult::Success) => return Ok(true),
             Ok(AuthResult::Failure { .. }) => {}
-            Err(error) => {
-                tracing::warn!(error = %crate::telemetry::Chain(&error), "the key agent did not sign")
-            }
+            Err(error) => tracing::warn!(error = %Chain(&error), "the key agent did not sign"),
         }
     }
     Ok(false)
