@@ -356,6 +356,8 @@ fn feed() -> Feed {
         senders: Senders::Any,
         processing_ids: vec!["P".to_owned()],
         on_store_failure: OnStoreFailure::Error,
+        client_certificates: Vec::new(),
+        routes: Vec::new(),
     }
 }
 
