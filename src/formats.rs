@@ -5,6 +5,7 @@
 pub mod cliniko;
 pub mod fhir;
 pub mod hl7v2;
+pub mod json;
 pub mod mllp;
 pub mod problem;
 pub mod tree;
