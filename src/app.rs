@@ -23,6 +23,7 @@ use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
 use crate::http;
 use crate::http::admin;
+use crate::inbound;
 use crate::inbound::mllp;
 use crate::inbound::sftp_poll;
 use crate::pipeline::Pipeline;
@@ -36,6 +37,8 @@ use crate::pipeline::intake::Intake;
 use crate::pipeline::sessions::Sessions;
 use crate::pipeline::shutdown;
 use crate::pipeline::shutdown::Stop;
+use crate::security::credentials::AccessTokens;
+use crate::security::tokens::Signer;
 use crate::store::Embedded;
 use crate::store::Store;
 use crate::store::embedded;
@@ -129,6 +132,8 @@ pub async fn start(
         .await
         .context("cannot make session tokens")?;
     let sessions = Arc::new(sessions);
+    let key = store.secret("access tokens", Signer::generate).await.context("cannot make access tokens")?;
+    let tokens = AccessTokens::from_pkcs8(&key).context("cannot make access tokens")?;
     let run = clock.new_id();
     let started_ms = u64::try_from(clock.monotonic().as_millis()).unwrap_or(u64::MAX);
     let pipeline = Arc::new(Pipeline {
@@ -154,9 +159,12 @@ pub async fn start(
         (mllp.plain_address(), mllp.tls_address(), web.local_addr().context("the listener has no address")?);
     let state =
         http::State::new(Arc::clone(&pipeline), Arc::clone(&sessions), config.http.body_bytes_max, demo);
+    let intake = Intake::new(Arc::clone(&pipeline));
+    let inbound = inbound::http::Door::new(config.inbound_http, intake.clone(), tokens, http);
+    let router = http::router(state, inbound::http::router(inbound));
     let mut doors = JoinSet::new();
-    doors.spawn(mllp.run(Intake::new(Arc::clone(&pipeline)), shutdown.clone()));
-    doors.spawn(http::serve(web, http::router(state), shutdown.clone()));
+    doors.spawn(mllp.run(intake, shutdown.clone()));
+    doors.spawn(http::serve(web, router, shutdown.clone()));
     for (feed, poll) in config.polls {
         let fetches = Fetches::new(Arc::clone(&pipeline), feed);
         doors.spawn(sftp_poll::run(poll, fetches, shutdown.clone()));

@@ -4,6 +4,7 @@
 //! hold is unknown, and a value must have the type of its default. What comes out is typed; nothing re-checks it.
 //! Secrets are references; a literal secret is refused. Start at [`load`].
 
+mod credentials;
 mod layers;
 pub mod library;
 mod poll;
@@ -27,6 +28,7 @@ use crate::pipeline::feeds::Door;
 use crate::pipeline::feeds::Feed;
 use crate::pipeline::feeds::Feeds;
 use crate::pipeline::feeds::OnStoreFailure;
+use crate::pipeline::feeds::Route;
 use crate::pipeline::feeds::Senders;
 use crate::security::keys::MasterKey;
 use crate::store::embedded;
@@ -42,6 +44,7 @@ pub struct Config {
     pub master_key: MasterKey,
     pub http: crate::http::Config,
     pub mllp: inbound::mllp::Config,
+    pub inbound_http: inbound::http::Config,
     /// Empty: what the binary embeds.
     pub mappings_directory: Option<PathBuf>,
     pub feeds: Feeds,
@@ -100,7 +103,7 @@ pub fn json_schema() -> serde_json::Value {
     optional(&mut schema);
     let definitions = schema.get_mut("$defs").and_then(serde_json::Value::as_object_mut);
     for (name, part) in definitions.into_iter().flatten() {
-        if name != "Lab" && name != "Feed" {
+        if !["Feed", "Hmac", "Jwt", "Lab", "Route"].contains(&name.as_str()) {
             optional(part);
         }
     }
@@ -140,6 +143,7 @@ fn resolve(
     let mllp = mllp(&raw.inbound, base, found);
     let feeds = feeds(&raw.lab, &mllp, found);
     let polls = poll::polls(&raw.lab, &feeds, base, environment, found);
+    let inbound_http = credentials::Place { base, environment, listen: http_listen }.doors(&raw, &feeds, found);
     let recovery = &raw.cliniko.recovery;
     if (recovery.request_life_ms < 60_000 || recovery.settle_ms < 120_000) && !recovery.dangerous_fast {
         found.push(
@@ -163,6 +167,7 @@ fn resolve(
             session: Duration::from_secs(u64::from(raw.http.session_minutes) * 60),
         },
         mllp,
+        inbound_http,
         mappings_directory: (!directory.as_os_str().is_empty()).then(|| beside(base, directory)),
         feeds,
         polls,
@@ -226,7 +231,7 @@ fn feeds(labs: &[raw::Lab], mllp: &inbound::mllp::Config, found: &mut Vec<Diagno
             if !is_slug(&feed.name) {
                 found.push(not_a_name("lab.feed.name", feed.name.len()));
             }
-            // What comes by other doors is not told apart by its senders.
+            // Only on MLLP is a feed found by its sender; every other door knows its feed.
             let is_mllp = feed.kind == raw::FeedKind::Mllp;
             let twice = is_mllp && feed.senders.iter().any(|sender| !senders.insert(sender.clone()));
             if !names.insert(feed.name.clone()) || twice {
@@ -239,7 +244,7 @@ fn feeds(labs: &[raw::Lab], mllp: &inbound::mllp::Config, found: &mut Vec<Diagno
                     .help("give each feed its own name, and each MSH-3|MSH-4 to one feed only"),
                 );
             }
-            if is_mllp && feed.dangerous_any_sender && !mllp.loopback_only() {
+            if feed.dangerous_any_sender && is_mllp && !mllp.loopback_only() {
                 found.push(
                     Diagnostic::error(
                         Code::new("C007"),
@@ -249,7 +254,7 @@ fn feeds(labs: &[raw::Lab], mllp: &inbound::mllp::Config, found: &mut Vec<Diagno
                     .help("name the senders, or listen on 127.0.0.1 only"),
                 );
             }
-            if is_mllp && feed.senders.is_empty() && !feed.dangerous_any_sender {
+            if feed.senders.is_empty() && !feed.dangerous_any_sender && is_mllp {
                 found.push(
                     Diagnostic::error(Code::new("C010"), "a feed names no sender, so it takes no message")
                         .at(at)
@@ -270,6 +275,8 @@ fn typed_feed(lab: &raw::Lab, feed: &raw::Feed) -> Feed {
         lab: lab.name.clone(),
         name: feed.name.clone(),
         door: match feed.kind {
+            raw::FeedKind::Fhir => Door::Fhir,
+            raw::FeedKind::Http => Door::Http,
             raw::FeedKind::Mllp => Door::Mllp,
             raw::FeedKind::SftpPoll => Door::SftpPoll,
         },
@@ -282,6 +289,21 @@ fn typed_feed(lab: &raw::Lab, feed: &raw::Feed) -> Feed {
             raw::OnStoreFailure::AR => OnStoreFailure::Reject,
             raw::OnStoreFailure::Close => OnStoreFailure::Close,
         },
+        client_certificates: feed.client_certificates.iter().map(|name| certificate_name(name)).collect(),
+        routes: lab.route.iter().map(typed_route).collect(),
+    }
+}
+
+/// `CN=` is how people write a subject's name; what is compared is the name.
+fn certificate_name(name: &str) -> String {
+    name.strip_prefix("CN=").unwrap_or(name).to_owned()
+}
+
+fn typed_route(route: &raw::Route) -> Route {
+    Route {
+        clinic: route.clinic.clone(),
+        accounts: route.accounts.clone(),
+        facilities: route.facilities.clone(),
     }
 }
 

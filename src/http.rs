@@ -86,8 +86,8 @@ impl State {
     }
 }
 
-/// All routes of this face.
-pub fn router(state: State) -> Router {
+/// All routes of this face, and those of the doors for laboratories, which share the listener.
+pub fn router(state: State, doors: Router) -> Router {
     let mut routes = Router::new()
         .route("/", get(page::start))
         .route("/style.css", get(page::style))
@@ -101,11 +101,12 @@ pub fn router(state: State) -> Router {
         routes = routes.merge(demo::router());
     }
     routes
+        .layer(DefaultBodyLimit::max(state.body_bytes_max))
+        .with_state(state)
+        .merge(doors)
         .fallback(problem::no_such_page)
         .method_not_allowed_fallback(problem::method_not_allowed)
-        .layer(DefaultBodyLimit::max(state.body_bytes_max))
         .layer(middleware::map_response(headers::secure))
-        .with_state(state)
 }
 
 /// Serves until the gateway stops; then lets answers under way finish.

@@ -1,6 +1,7 @@
 //! The doors laboratories send through. A source frames bytes and passes answers on; it decides nothing.
 //!
-//! Later doors (FHIR, SFTP, signed JSON) stand beside [`mllp`], each with its own `run(Config, Intake, Shutdown)`.
+//! [`mllp`] has listeners of its own; [`http`] is routes for the one HTTP listener. SFTP stands beside them.
 
+pub mod http;
 pub mod mllp;
 pub mod sftp_poll;

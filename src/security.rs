@@ -1,4 +1,5 @@
-//! Secrets and what they protect: keys, sealed records and tagged rows, blind indexes, passwords, session tokens.
+//! Secrets and what they protect: keys, sealed records and tagged rows, blind indexes, passwords, session tokens,
+//! and what laboratories' programs prove themselves by.
 //!
 //! Pure of storage and of time: keys, rows and `now` are arguments, and where things are kept is for `store`.
 //! Keys, salts and signing keys are drawn here, from the operating system alone.
@@ -6,6 +7,7 @@
 //! Start with [`keys`], then [`sealing`].
 
 pub mod blind_index;
+pub mod credentials;
 pub mod keys;
 pub mod passwords;
 pub mod row_tag;

@@ -46,14 +46,23 @@ pub(crate) struct Keys {
 pub(crate) struct Http {
     pub listen: String,
     pub body_bytes_max: usize,
+    pub public_url: String,
     pub session_minutes: u32,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Inbound {
+    pub http: InboundHttp,
     pub mllp: Mllp,
     pub mllps: Mllps,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InboundHttp {
+    pub body_bytes_max: usize,
+    pub bodies_bytes_max: usize,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -128,6 +137,64 @@ pub(crate) struct Lab {
     pub clinics: Vec<String>,
     #[serde(default)]
     pub feed: Vec<Feed>,
+    /// Which clinic a report goes to, where the laboratory serves several.
+    #[serde(default)]
+    pub route: Vec<Route>,
+    /// The laboratory's program that fetches access tokens by SMART backend services.
+    #[serde(default)]
+    pub jwt: Option<Jwt>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Route {
+    pub clinic: String,
+    #[serde(default)]
+    pub accounts: Vec<String>,
+    #[serde(default)]
+    pub facilities: Vec<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Jwt {
+    pub client_id: String,
+    /// The program's public keys: { file = "…" } or { env = "…" } with a JWK set.
+    pub jwks: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Hmac {
+    pub secret: BTreeMap<String, String>,
+    pub header: String,
+    #[serde(default)]
+    pub encoding: Encoding,
+    #[serde(default)]
+    pub prefix: String,
+    #[serde(default)]
+    pub timestamp_header: Option<String>,
+    #[serde(default = "five_minutes")]
+    pub replay_window_s: u32,
+    #[serde(default)]
+    pub covers: Covers,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Encoding {
+    Base64,
+    #[default]
+    Hex,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(crate) enum Covers {
+    #[default]
+    #[serde(rename = "body")]
+    Body,
+    #[serde(rename = "timestamp.body")]
+    TimestampAndBody,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -149,11 +216,24 @@ pub(crate) struct Feed {
     /// For `sftp_poll`: the laboratory's server, and how files are fetched from it.
     #[serde(default)]
     pub poll: Option<Poll>,
+    /// Names of which a sender's TLS certificate must bear one.
+    #[serde(default)]
+    pub client_certificates: Vec<String>,
+    /// How the laboratory signs its bodies.
+    #[serde(default)]
+    pub hmac: Option<Hmac>,
+    /// A token that the laboratory always sends.
+    #[serde(default)]
+    pub bearer: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    pub dangerous_no_credentials: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FeedKind {
+    Fhir,
+    Http,
     Mllp,
     SftpPoll,
 }
@@ -225,6 +305,10 @@ pub(crate) enum OnStoreFailure {
     AR,
     #[serde(rename = "close")]
     Close,
+}
+
+fn five_minutes() -> u32 {
+    300
 }
 
 fn production() -> Vec<String> {

@@ -15,6 +15,9 @@ use super::DEFAULTS;
 use super::load;
 use crate::diagnostic::Diagnostic;
 
+/// An invented public key, of the right shape.
+const JWKS: &str = r#"{"keys":[{"kty":"EC","crv":"P-384","alg":"ES384","x":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","y":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}]}"#;
+
 fn read(text: &str, environment: &[(&str, &str)]) -> Result<(Config, Vec<Diagnostic>), Vec<Diagnostic>> {
     let folder = tempfile::tempdir().unwrap();
     let file: PathBuf = folder.path().join("gateway.toml");
@@ -51,7 +54,17 @@ fn the_example_laboratory_in_the_comments_is_valid() {
         .lines()
         .filter_map(|line| line.strip_prefix("#: "))
         .fold(String::new(), |all, line| all + line + "\n");
-    let (config, _) = read(&example, &[("POLL_KEY", &poll_key().0)]).unwrap();
+    let (key, _) = poll_key();
+    let secrets = [
+        ("POLL_KEY", key.as_str()),
+        ("LAB_HMAC_SECRET", "an invented secret of 32 letters"),
+        ("LAB_TOKEN", "an invented token of the laboratory"),
+        ("LAB_JWKS", JWKS),
+    ];
+    let (config, _) = read(&example, &secrets).unwrap();
+    assert_eq!(config.inbound_http.feeds.len(), 2);
+    assert_eq!(config.inbound_http.principals[0].lab, "standard");
+    assert_eq!(config.feeds.named("standard-fhir").unwrap().routed(Some("A100"), None), Some("test"));
     assert_eq!(config.feeds.for_sender("LAB|FAC").unwrap().name, "standard-mllp");
     assert!(config.feeds.for_sender("LAB|OTHER").is_none());
     let [(feed, poll)] = config.polls.as_slice() else { panic!("one feed fetches") };
@@ -92,6 +105,27 @@ fn every_unknown_key_is_named_with_its_place_and_its_neighbour() {
     assert_eq!(found[1].help, "did you mean `http`?");
 }
 
+fn door(kind: &str, keys: &str) -> String {
+    format!("[[lab]]\nname = \"a\"\nmapping = \"standard\"\n[[lab.feed]]\nname = \"f\"\nkind = \"{kind}\"\n{keys}\n")
+}
+
+#[test]
+fn secrets_that_could_be_guessed_and_keys_that_cannot_be_used_are_refused() {
+    let codes = |text: &str| -> Vec<String> {
+        let environment = [("WEAK", "short"), ("STRONG", "an invented secret of 32 letters"), ("JWKS", JWKS)];
+        read(text, &environment).unwrap_err().into_iter().map(|it| it.code.to_string()).collect()
+    };
+    assert_eq!(codes(&door("http", "bearer = { env = \"WEAK\" }")), ["C036"]);
+    let hmac = |kind, keys| door(kind, &format!("[lab.feed.hmac]\nheader = \"X\"\n{keys}"));
+    assert_eq!(codes(&hmac("http", "secret = { env = \"WEAK\" }")), ["C036"]);
+    assert_eq!(codes(&hmac("fhir", "secret = { env = \"STRONG\" }")), ["C034"]);
+    assert_eq!(codes(&hmac("http", "secret = { env = \"STRONG\" }\ncovers = \"timestamp.body\"")), ["C035"]);
+    let jwt = |keys| format!("\n[lab.jwt]\nclient_id = \"c\"\njwks = {{ env = \"{keys}\" }}\n");
+    assert_eq!(codes(&door("http", &jwt("STRONG"))), ["C033"]);
+    let second = "[[lab.feed]]\nname = \"g\"\nkind = \"fhir\"";
+    assert_eq!(codes(&door("fhir", &format!("{second}{}", jwt("JWKS")))), ["C032"]);
+}
+
 #[test]
 fn wrong_values_are_refused_with_their_own_codes() {
     for (text, code) in [
@@ -113,6 +147,11 @@ fn wrong_values_are_refused_with_their_own_codes() {
             "[[lab]]\nname = \"a\"\nmapping = \"standard\"\n[[lab.feed]]\nname = \"f\"\nkind = \"mllp\"\nsenders = [\"A|B\"]\n[[lab.feed]]\nname = \"g\"\nkind = \"mllp\"\nsenders = [\"A|B\"]\n",
             "C008",
         ),
+        (&door("http", ""), "C031"),
+        (&format!("[http]\nlisten = \"0.0.0.0:1\"\n{}", door("fhir", "dangerous_no_credentials = true")), "C031"),
+        ("[http]\npublic_url = \"gateway.example\"\n", "C030"),
+        (&door("http", "bearer = { env = \"NONE\" }"), "C005"),
+        (&door("http", "dangerous_no_credentials = true\n[[lab.route]]\nclinic = \"x\"\naccounts = [\"1\"]"), "C037"),
     ] {
         assert_eq!(complaints(text).first().map(|it| it.0.as_str()), Some(code), "{text}");
     }

@@ -7,6 +7,7 @@
 //! No type derives `Debug`: they carry patients.
 
 mod datatypes;
+pub mod incoming;
 mod outcome;
 mod resources;
 pub mod text;

@@ -43,6 +43,12 @@ fn text(pipeline: &Pipeline) -> Result<String, store::Error> {
         "Messages that came again and were answered as before.",
     );
     page.sample("gateway_messages_duplicates", store.counter(message::DUPLICATES)?);
+    page.family(
+        "gateway_sender_mismatches",
+        "counter",
+        "Messages refused because their sender claimed another's name.",
+    );
+    page.sample("gateway_sender_mismatches", store.counter(message::IMPOSTORS)?);
     page.family("gateway_cases", "gauge", "Cases by clinic and state.");
     let mut clinics = BTreeSet::new();
     for (name, count) in store.counters(CASES_PREFIX)? {

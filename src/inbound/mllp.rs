@@ -194,9 +194,12 @@ impl Door {
     async fn serve(self, stream: TcpStream, tls: Option<TlsAcceptor>) {
         let _not_vital = stream.set_nodelay(true);
         let result = match tls {
-            None => self.converse(stream).await,
+            None => self.converse(stream, &[]).await,
             Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
-                Ok(Ok(stream)) => self.converse(stream).await,
+                Ok(Ok(stream)) => {
+                    let names = tls::client_names(stream.get_ref().1);
+                    self.converse(stream, &names).await
+                }
                 Ok(Err(error)) => Err(error),
                 Err(_) => Err(io::ErrorKind::TimedOut.into()),
             },
@@ -206,7 +209,12 @@ impl Door {
         }
     }
 
-    async fn converse(mut self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+    /// `names` are those of the client's certificate.
+    async fn converse(
+        mut self,
+        mut stream: impl AsyncRead + AsyncWrite + Unpin,
+        names: &[String],
+    ) -> io::Result<()> {
         let mut decoder = Decoder::new(self.config.frame_bytes_max);
         let mut chunk = vec![0; CHUNK_BYTES];
         loop {
@@ -218,7 +226,7 @@ impl Door {
             };
             let events = match read {
                 Ok(Ok(0)) => {
-                    self.answer(&mut stream, decoder.finish()).await?;
+                    self.answer(&mut stream, decoder.finish(), names).await?;
                     return Ok(());
                 }
                 Ok(Ok(count)) => decoder.push(chunk.get(..count).unwrap_or_default()),
@@ -233,12 +241,12 @@ impl Door {
                 }
                 Err(_) => return Ok(()),
             };
-            if self.answer(&mut stream, events).await? {
+            if self.answer(&mut stream, events, names).await? {
                 linger(&mut stream, &mut chunk).await;
                 return Ok(());
             }
             if decoder.is_too_long() {
-                self.answer(&mut stream, decoder.finish()).await?;
+                self.answer(&mut stream, decoder.finish(), names).await?;
                 linger(&mut stream, &mut chunk).await;
                 return Ok(());
             }
@@ -261,10 +269,15 @@ impl Door {
     }
 
     /// Answers each message in order; whether the connection ends.
-    async fn answer(&self, stream: &mut (impl AsyncWrite + Unpin), events: Vec<Event>) -> io::Result<bool> {
+    async fn answer(
+        &self,
+        stream: &mut (impl AsyncWrite + Unpin),
+        events: Vec<Event>,
+        names: &[String],
+    ) -> io::Result<bool> {
         for event in events {
             let answer = match event {
-                Event::Frame(message) => self.intake.receive(&message).await,
+                Event::Frame(message) => self.intake.receive_certified(names, &message).await,
                 Event::TooLong { kept, max, .. } => self.intake.too_long(&kept, max),
                 // The sender had no answer to these and so still has the message.
                 Event::Abandoned(bytes) | Event::Stray(bytes) | Event::Unfinished(bytes) => {

@@ -15,6 +15,36 @@ pub struct Feed {
     /// MSH-11 values this feed takes (table 0103).
     pub processing_ids: Vec<String>,
     pub on_store_failure: OnStoreFailure,
+    /// Over TLS: the names of which the sender's certificate must bear one. Empty: any that the authority vouches for.
+    pub client_certificates: Vec<String>,
+    /// Which clinic a report goes to, where the laboratory serves several.
+    pub routes: Vec<Route>,
+}
+
+/// What tells a clinic's reports from those of the laboratory's other clinics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    pub clinic: String,
+    /// The clinic's numbers with the laboratory, as reports bear them.
+    pub accounts: Vec<String>,
+    /// The clinic's names as a receiver (MSH-6).
+    pub facilities: Vec<String>,
+}
+
+impl Route {
+    fn fits(&self, account: Option<&str>, facility: Option<&str>) -> bool {
+        let names = |list: &[String], sent: Option<&str>| sent.is_some_and(|it| list.iter().any(|name| name == it));
+        names(&self.accounts, account) || names(&self.facilities, facility)
+    }
+}
+
+impl Feed {
+    /// The one clinic whose routes fit; none where none does, or several do.
+    pub fn routed(&self, account: Option<&str>, facility: Option<&str>) -> Option<&str> {
+        let mut fitting = self.routes.iter().filter(|route| route.fits(account, facility));
+        let clinic = fitting.next()?.clinic.as_str();
+        fitting.all(|route| route.clinic == clinic).then_some(clinic)
+    }
 }
 
 /// By which of our faces a feed comes in.

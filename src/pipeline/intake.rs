@@ -4,12 +4,16 @@
 //! pass on what [`Intake::receive`] gives back. The same bytes again get the same answer and make nothing new (R6).
 //! What the answer says is decided in [`verdict`].
 
+mod content;
+pub mod tree;
 mod verdict;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::audit;
+use crate::clinical::mapping::language::Format;
 use crate::diagnostic::Diagnostic;
 use crate::formats::hl7v2;
 use crate::formats::hl7v2::acknowledgement;
@@ -17,6 +21,7 @@ use crate::formats::hl7v2::acknowledgement::Outcome;
 use crate::pipeline::Pipeline;
 use crate::pipeline::feeds::Feed;
 use crate::pipeline::feeds::OnStoreFailure;
+use crate::pipeline::intake::content::Content;
 use crate::pipeline::intake::verdict::Verdict;
 use crate::pipeline::records::MessageId;
 use crate::pipeline::records::job;
@@ -65,20 +70,43 @@ impl Intake {
         Self(pipeline)
     }
 
+    /// What time it is for the doors, which have no clock of their own.
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
     /// Keeps one HL7 v2 message that says itself who sends it, and answers it.
     ///
     /// When this returns an acknowledgement that accepts, the message is flushed.
     pub async fn receive(&self, raw: &[u8]) -> Answer {
+        self.receive_certified(&[], raw).await
+    }
+
+    /// The same, for a sender whose certificate bears these names.
+    pub async fn receive_certified(&self, names: &[String], raw: &[u8]) -> Answer {
         let decoded = hl7v2::decode(raw);
-        let verdict = verdict::decide(&decoded, &self.0.feeds);
+        let verdict = verdict::decide_certified(&decoded, &self.0.feeds, names);
         self.answer(raw, &Content::of(decoded.message.as_ref()), &verdict).await
     }
 
     /// Keeps one message that came by a door which knows whose it is, and answers it.
     pub async fn receive_from(&self, feed: &Arc<Feed>, raw: &[u8]) -> Answer {
-        let decoded = hl7v2::decode(raw);
-        let verdict = verdict::decide_for(&decoded, feed);
-        self.answer(raw, &Content::of(decoded.message.as_ref()), &verdict).await
+        self.receive_unless(feed, raw, None).await
+    }
+
+    /// The same, where the sender asks that nothing be made if there is such a resource already (FHIR's
+    /// `If-None-Exist`): the answer is then that of the first, as if the same bytes had come again.
+    pub async fn receive_unless(&self, feed: &Arc<Feed>, raw: &[u8], known: Option<&str>) -> Answer {
+        let format = content::format_of(feed, &self.0.catalog);
+        if format == Format::Hl7v2 {
+            let er7 = content::er7(raw);
+            let decoded = hl7v2::decode(&er7);
+            let verdict = verdict::decide_for(&decoded, feed);
+            return self.answer(raw, &Content::of(decoded.message.as_ref()), &verdict).await;
+        }
+        let seen = content::look(format, raw, known);
+        let verdict = verdict::decide_seen(&seen, feed);
+        self.answer(raw, &seen.content, &verdict).await
     }
 
     async fn answer(&self, raw: &[u8], content: &Content<'_>, verdict: &Verdict) -> Answer {
@@ -108,9 +136,19 @@ impl Intake {
         let mut conflict = None;
         for _ in 0..RACES_MAX {
             let verdict = conflict.as_ref().unwrap_or(verdict);
-            let (change, answer) = self.change(raw, content, &sha256, &scope, verdict);
+            let (mut change, answer) = self.change(raw, content, &sha256, &scope, verdict);
+            if verdict.is_accepted()
+                && let Some(first) = self.claim_names(&mut change, content, &scope, &answer)?
+            {
+                self.count_duplicate(&scope).await?;
+                return Ok(first);
+            }
             match self.0.store.commit(change).await {
                 Ok(_) => {
+                    if verdict.is_impostor() {
+                        let feed = verdict.feed.as_ref().map(|feed| feed.name.as_str());
+                        tracing::warn!(feed, "a sender claimed another's name");
+                    }
                     self.0.wake.read.notify_one();
                     return Ok(answer);
                 }
@@ -120,7 +158,7 @@ impl Intake {
                             self.count_duplicate(&scope).await?;
                             return Ok(answer);
                         }
-                        None => conflict = Some(verdict.conflicting()),
+                        None => conflict = Some(verdict.conflicting(content.format)),
                     }
                 }
                 Err(error) => return Err(error),
@@ -141,6 +179,38 @@ impl Intake {
                     return self.answered(id, message, scope).map(Some);
                 }
             }
+        }
+        Ok(None)
+    }
+
+    /// Enters the names by which later messages may ask for this one; or the answer of the first, where the sender
+    /// asked that nothing be made if they are known, and all of them are.
+    fn claim_names(
+        &self,
+        change: &mut Change,
+        content: &Content<'_>,
+        scope: &Scope,
+        answer: &Answer,
+    ) -> Result<Option<Answer>, store::Error> {
+        let Some(id) = answer.message else { return Ok(None) };
+        let mut first = None;
+        let mut unknown = Vec::new();
+        for name in &content.unless {
+            match self.0.store.find(Table::Messages, scope, Field::ControlId, name)?.first() {
+                Some(key) => first = first.or_else(|| MessageId::try_from(key.as_slice()).ok()),
+                None => unknown.push(name),
+            }
+        }
+        if let (Some(first), true) = (first, unknown.is_empty())
+            && let Some(message) = message::load(&self.0.store, first, scope)?
+        {
+            return self.answered(first, message, scope).map(Some);
+        }
+        for name in content.names.iter().filter(|name| !unknown.contains(name)) {
+            change.index(Table::Messages, &id.key(), scope, Field::ControlId, name);
+        }
+        for name in unknown {
+            change.index_unique(Table::Messages, &id.key(), scope, Field::ControlId, name);
         }
         Ok(None)
     }
@@ -180,6 +250,7 @@ impl Intake {
         let now = self.0.clock.now();
         let id = MessageId(self.0.clock.new_id());
         let (ack, acknowledgement) = self.acknowledge(content, verdict).unzip();
+        let acknowledgement = acknowledgement.flatten();
         let facts = HeaderFacts {
             received_at: now,
             lab: verdict.feed.as_ref().map(|feed| feed.lab.clone()),
@@ -199,8 +270,8 @@ impl Intake {
             content.control_id.to_string()
         };
         change.index_unique(Table::Messages, &id.key(), scope, Field::ControlId, &name);
-        let source = feed.as_deref().unwrap_or("unknown sender");
-        let mut entry = audit::Entry::new(now, source, "message.kept", id.to_string())
+        let source = feed.clone().unwrap_or_else(|| "unknown sender".to_owned());
+        let mut entry = audit::Entry::new(now, source.clone(), "message.kept", id.to_string())
             .with("sha256", sha256)
             .with("bytes", raw.len());
         if let Some(ack) = ack {
@@ -211,6 +282,10 @@ impl Intake {
         change.put_plain(Table::MessageStates, &id.key(), Standing::new(state, feed).encode());
         change.count(state.counter(), 1);
         change.audit(entry);
+        if verdict.is_impostor() {
+            change.count(message::IMPOSTORS, 1);
+            change.audit(audit::Entry::new(now, source, "sender.mismatch", id.to_string()));
+        }
         message::put_diagnostics(&mut change, id, scope, &diagnostics);
         if state == State::Waiting {
             Job::new(job::Kind::Read, now, id.0).put(&mut change);
@@ -234,18 +309,26 @@ impl Intake {
         self.0.store.commit(change).await.map(drop)
     }
 
-    /// MSA-1 and the acknowledgement it stands in; none for what is no HL7 v2, or is owed no answer.
-    fn acknowledge(&self, content: &Content<'_>, verdict: &Verdict) -> Option<(&'static str, Vec<u8>)> {
+    /// MSA-1 and the acknowledgement it stands in; none for what is owed no answer. The word is the same for every
+    /// format, the acknowledgement is HL7 v2's alone.
+    fn acknowledge(
+        &self,
+        content: &Content<'_>,
+        verdict: &Verdict,
+    ) -> Option<(&'static str, Option<Vec<u8>>)> {
         let message = content.message;
         let mode = message.map_or(acknowledgement::Mode::Original, acknowledgement::Mode::of);
         // Enhanced mode's first answer, the commit, is given here; application answers follow the mapping.
         let code = mode.answers(verdict.outcome).into_iter().next()?;
+        if content.format != Format::Hl7v2 {
+            return Some((code.as_str(), None));
+        }
         let id = self.0.clock.new_id().to_string();
         // MSH-10 has 20 characters before version 2.7; the end of an id is what tells it from others.
         let control_id = id.get(id.len().saturating_sub(20)..).unwrap_or(&id);
         let time = self.0.clock.now().strftime("%Y%m%d%H%M%S+0000").to_string();
         let fresh = acknowledgement::Fresh { control_id, time: &time };
-        Some((code.as_str(), acknowledgement::build(message, code, &verdict.problems(), fresh)))
+        Some((code.as_str(), Some(acknowledgement::build(message, code, &verdict.problems(), fresh))))
     }
 
     /// The store cannot be written: nothing is claimed, and the connection ends.
@@ -263,22 +346,9 @@ impl Intake {
             outcome: verdict.outcome,
             repeated: false,
             diagnostics: verdict.diagnostics(),
-            bytes: self.acknowledge(content, verdict).map(|(_, bytes)| bytes),
+            bytes: self.acknowledge(content, verdict).and_then(|(_, bytes)| bytes),
             close: true,
         }
-    }
-}
-
-/// What the door can see of a message before it is read.
-struct Content<'a> {
-    /// Its header and structure, where it is HL7 v2.
-    message: Option<&'a hl7v2::Message<'a>>,
-    control_id: Cow<'a, str>,
-}
-
-impl<'a> Content<'a> {
-    fn of(message: Option<&'a hl7v2::Message<'a>>) -> Self {
-        Self { message, control_id: message.map_or(Cow::Borrowed(""), hl7v2::Message::control_id) }
     }
 }
 

@@ -236,6 +236,10 @@ impl TestGateway {
         self.running().mllp.unwrap()
     }
 
+    pub(crate) fn http(&self) -> SocketAddr {
+        self.running().http
+    }
+
     pub(crate) fn mllps(&self) -> SocketAddr {
         self.running().mllps.unwrap()
     }

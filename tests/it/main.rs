@@ -17,6 +17,8 @@ mod fhir;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod inbound_http;
+#[cfg(test)]
 mod journeys;
 #[cfg(test)]
 mod knowledge;

@@ -20,7 +20,7 @@ use crate::harness::TestGateway;
 use crate::harness::until;
 
 /// A report of one invented result, of a patient whom no clinic has.
-fn oru(control_id: &str) -> String {
+pub(crate) fn oru(control_id: &str) -> String {
     format!(
         "MSH|^~\\&|LAB|FAC|HAEMOSYNC|CLINIC|20261122100000+0000||ORU^R01^ORU_R01|{control_id}|P|2.5.1\r\
          PID|1||||Nobodyhere^Zebedee||19610203|M\r\
@@ -30,7 +30,7 @@ fn oru(control_id: &str) -> String {
 }
 
 /// The message with another value in one field of its header.
-fn with_header(message: &str, field: usize, value: &str) -> String {
+pub(crate) fn with_header(message: &str, field: usize, value: &str) -> String {
     let (header, rest) = message.split_once('\r').unwrap();
     let mut fields: Vec<&str> = header.split('|').collect();
     fields.resize(fields.len().max(field), "");
@@ -105,14 +105,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 }
 
 /// Field `number` of the first segment `name` of an answer; MSH counted as the standard does.
-fn field<'a>(answer: &'a str, name: &str, number: usize) -> &'a str {
+pub(crate) fn field<'a>(answer: &'a str, name: &str, number: usize) -> &'a str {
     let segment = answer.split('\r').find(|segment| segment.starts_with(name));
     let index = if name == "MSH" { number - 1 } else { number };
     segment.and_then(|segment| segment.split('|').nth(index)).unwrap_or_default()
 }
 
 /// MSA-1 and MSA-2.
-fn verdict(answer: &str) -> (&str, &str) {
+pub(crate) fn verdict(answer: &str) -> (&str, &str) {
     (field(answer, "MSA", 1), field(answer, "MSA", 2))
 }
 

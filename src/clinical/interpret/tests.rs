@@ -74,6 +74,8 @@ pub(super) fn report(results: Vec<LabResult>) -> Report {
         lab: "lab".to_owned(),
         filler_number: "F-1".to_owned(),
         order_number: None,
+        account: None,
+        facility: None,
         status: ReportStatus::Final,
         patient: Patient { birth_date: Some(born("1976-06-15")), ..Patient::default() },
         panels: vec![Panel {

@@ -136,6 +136,8 @@ fields! {
     Deceased = "patient"."deceased": YesNo, "whether the patient has died";
     FillerNumber = "report"."filler_number": Word, "the laboratory's own number for the report";
     OrderNumber = "report"."order_number": Word, "the clinic's order number";
+    Account = "report"."account": Word, "the clinic's number with the laboratory, for routes";
+    Facility = "report"."facility": Word, "the receiver the report names, for routes";
     PanelCode = "panel"."code": Code, "what was ordered (CWE)";
     PanelStatus = "panel"."status": ReportStatus, "where the panel stands";
     PanelCollectedAt = "panel"."collected_at": Moment, "when the specimen was taken";

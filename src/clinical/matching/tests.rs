@@ -92,6 +92,8 @@ impl Person {
             lab: "northlab".into(),
             filler_number: "26-1".into(),
             order_number: None,
+            account: None,
+            facility: None,
             status: ReportStatus::Final,
             patient: Patient {
                 identifiers: self.nhs.iter().map(identifier).collect(),

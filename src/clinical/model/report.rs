@@ -19,6 +19,12 @@ pub struct Report {
     /// The clinic's order number (OBR-2, ORC-2), where the laboratory returned it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_number: Option<String>,
+    /// The clinic's number with the laboratory, by which its reports find it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The receiver the report names (MSH-6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facility: Option<String>,
     pub status: ReportStatus,
     pub patient: Patient,
     pub panels: Vec<Panel>,

@@ -31,6 +31,9 @@ pub struct Issue<'a> {
     pub code: IssueType,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub details: Option<CodeableConcept<'a>>,
+    /// How to go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diagnostics: Option<Text<'a>>,
     /// FHIRPath to what is wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub expression: Vec<Text<'a>>,
@@ -43,7 +46,8 @@ impl<'a> Issue<'a> {
     }
 
     pub fn new(severity: Severity, code: IssueType, text: impl Into<Text<'a>>) -> Self {
-        Self { severity, code, details: Some(CodeableConcept::text(text)), expression: Vec::new() }
+        let details = Some(CodeableConcept::text(text));
+        Self { severity, code, details, diagnostics: None, expression: Vec::new() }
     }
 
     /// Adds our own diagnostic code under `system`.
@@ -51,6 +55,13 @@ impl<'a> Issue<'a> {
     pub fn coded(mut self, system: impl Into<Text<'a>>, code: impl Into<Text<'a>>) -> Self {
         let coding = Coding { system: Some(system.into()), code: Some(code.into()), ..Coding::default() };
         self.details.get_or_insert_default().coding.push(coding);
+        self
+    }
+
+    /// Says how to go on.
+    #[must_use]
+    pub fn helped(mut self, help: impl Into<Text<'a>>) -> Self {
+        self.diagnostics = Some(help.into());
         self
     }
 

@@ -214,8 +214,15 @@ fn read(pipeline: &Pipeline, feed: &Feed, message: &Message) -> Outcome {
     Outcome { state, reports, diagnostics, mapping_digest: mapping.digest().to_owned() }
 }
 
-/// Whose report it is: the feed's one clinic, or the one that issued the order number.
+/// Whose report it is: the clinic its route leads to, the feed's one clinic, or the one that issued the order number.
+///
+/// A feed with routes has said how its clinics are told apart; a report that fits none of them belongs to nobody, and
+/// an order number does not overrule that.
 fn clinic_of(pipeline: &Pipeline, feed: &Feed, report: &Report) -> Result<String, Diagnostic> {
+    if !feed.routes.is_empty() {
+        let clinic = feed.routed(report.account.as_deref(), report.facility.as_deref());
+        return clinic.map(str::to_owned).ok_or_else(no_route);
+    }
     if let [only] = feed.clinics.as_slice() {
         return Ok(only.clone());
     }
@@ -235,6 +242,13 @@ fn clinic_of(pipeline: &Pipeline, feed: &Feed, report: &Report) -> Result<String
             .fact("held: nothing was sent on")
             .help("have the laboratory return the order number, or bind the feed to one clinic with `clinics = [\"…\"]`")),
     }
+}
+
+fn no_route() -> Diagnostic {
+    Diagnostic::error(Code::new("M201"), "it cannot be told which clinic the report belongs to")
+        .fact("held: nothing was sent on")
+        .fact("the report's account and receiving facility fit no route of the laboratory, or those of two clinics")
+        .help("add the account or facility to the clinic's `[[lab.route]]`, and replay the message")
 }
 
 fn feed_gone() -> Diagnostic {

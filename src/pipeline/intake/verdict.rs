@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::clinical::mapping::language::Format;
 use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
 use crate::formats::hl7v2;
@@ -16,6 +17,11 @@ use crate::formats::hl7v2::acknowledgement::Outcome;
 use crate::pipeline::feeds::Feed;
 use crate::pipeline::feeds::Feeds;
 use crate::pipeline::feeds::OnStoreFailure;
+use crate::pipeline::feeds::Senders;
+use crate::pipeline::intake::content::Seen;
+
+/// The code of a sender under another's name.
+const NOT_THEIR_NAME: &str = "H110";
 
 /// The decision about one message.
 #[derive(Debug, Clone)]
@@ -26,6 +32,8 @@ pub(super) struct Verdict {
     /// Its control id was used before for other content.
     pub(super) is_conflict: bool,
     reason: Option<Reason>,
+    /// Why a message of another format than HL7 v2 cannot be read.
+    problems: Vec<Diagnostic>,
 }
 
 #[derive(Debug, Clone)]
@@ -39,11 +47,15 @@ struct Reason {
 
 impl Verdict {
     fn accept(feed: Arc<Feed>) -> Self {
-        Self { outcome: Outcome::Accept, feed: Some(feed), is_conflict: false, reason: None }
+        Self::refuse_for(Outcome::Accept, Some(feed), None)
     }
 
     fn refuse(outcome: Outcome, feed: Option<Arc<Feed>>, reason: Reason) -> Self {
-        Self { outcome, feed, is_conflict: false, reason: Some(reason) }
+        Self::refuse_for(outcome, feed, Some(reason))
+    }
+
+    fn refuse_for(outcome: Outcome, feed: Option<Arc<Feed>>, reason: Option<Reason>) -> Self {
+        Self { outcome, feed, is_conflict: false, reason, problems: Vec::new() }
     }
 
     /// Whether the message goes on its way.
@@ -56,12 +68,17 @@ impl Verdict {
         self.is_accepted() || self.outcome == Outcome::Error
     }
 
+    /// Whether its sender claims to be somebody else than the door knows it to be.
+    pub(super) fn is_impostor(&self) -> bool {
+        self.reason.as_ref().is_some_and(|reason| reason.code.as_str() == NOT_THEIR_NAME)
+    }
+
     /// The same message, found to use another's control id.
-    pub(super) fn conflicting(&self) -> Self {
+    pub(super) fn conflicting(&self, format: Format) -> Self {
         let reason = Reason {
             condition: Condition0357::DuplicateKey,
             code: Code::new("H108"),
-            location: Some(header_field(10)),
+            location: (format == Format::Hl7v2).then(|| header_field(10)),
             text: "this control id was already used for other content".to_owned(),
             help: "send it again under a control id of its own",
         };
@@ -112,7 +129,8 @@ impl Verdict {
     /// The same, for our own people.
     pub(super) fn diagnostics(&self) -> Vec<Diagnostic> {
         let kept = "rejected: the bytes are kept in quarantine, nothing else was made of them";
-        self.reason.iter().map(|reason| reason.diagnostic().fact(kept)).collect()
+        let own = self.reason.iter().map(Reason::diagnostic);
+        own.chain(self.problems.iter().cloned()).map(|it| it.fact(kept)).collect()
     }
 }
 
@@ -145,6 +163,34 @@ pub(super) fn decide(decoded: &hl7v2::Decoded<'_>, feeds: &Feeds) -> Verdict {
         );
     };
     of_feed(message, decoded, feed)
+}
+
+/// Decides about a message whose sender showed a certificate with these names.
+///
+/// A feed that names certificates takes messages from their bearers alone, so without any, as on the plain listener,
+/// it takes none.
+pub(super) fn decide_certified(decoded: &hl7v2::Decoded<'_>, feeds: &Feeds, names: &[String]) -> Verdict {
+    let verdict = decide(decoded, feeds);
+    let Some(feed) = &verdict.feed else { return verdict };
+    let bears = |name: &String| names.iter().any(|it| it.eq_ignore_ascii_case(name));
+    if feed.client_certificates.is_empty() || feed.client_certificates.iter().any(bears) {
+        return verdict;
+    }
+    Verdict::refuse(Outcome::Reject, verdict.feed.clone(), not_their_name())
+}
+
+/// Decides about a message of another format than HL7 v2, whose feed the door knows.
+pub(super) fn decide_seen(seen: &Seen, feed: &Arc<Feed>) -> Verdict {
+    if let (Some(claimed), Senders::Named(names)) = (&seen.sender, &feed.senders)
+        && !names.is_empty()
+        && !names.contains(claimed)
+    {
+        let reason = Reason { location: None, ..not_their_name() };
+        return Verdict::refuse(Outcome::Reject, Some(Arc::clone(feed)), reason);
+    }
+    let outcome = if seen.problems.is_empty() { Outcome::Accept } else { Outcome::Error };
+    let problems = seen.problems.clone();
+    Verdict { problems, ..Verdict::refuse_for(outcome, Some(Arc::clone(feed)), None) }
 }
 
 /// Decides about a message whose feed the door knows.
@@ -201,10 +247,10 @@ fn no_header() -> Reason {
 fn not_their_name() -> Reason {
     Reason {
         condition: Condition0357::UnknownKey,
-        code: Code::new("H110"),
+        code: Code::new(NOT_THEIR_NAME),
         location: Some(header_field(3)),
-        text: "this sender may not send under this application and facility".to_owned(),
-        help: "send your own MSH-3|MSH-4, or have it added to the `senders` of your feed",
+        text: "this sender may not send under this name".to_owned(),
+        help: "send your own name (MSH-3|MSH-4, MessageHeader.source.endpoint), with your own certificate; or have it added to your feed",
     }
 }
 

@@ -76,6 +76,8 @@ impl State {
 /// Counts of messages, by state; `duplicates` beside them.
 pub const COUNTER_PREFIX: &str = "messages.";
 pub const DUPLICATES: &str = "duplicates";
+/// Messages refused because their sender claimed another's name.
+pub const IMPOSTORS: &str = "senders.mismatched";
 
 /// The plain row: where a message stands, and whose keys open it and its reports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

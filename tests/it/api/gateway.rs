@@ -130,7 +130,7 @@ impl Gateway {
         let address = listener.local_addr().unwrap();
         let (stop, ending) = shutdown::channel();
         let state = http::State::new(Arc::clone(&pipeline), sessions, BODY_BYTES_MAX, None);
-        tokio::spawn(http::serve(listener, http::router(state), ending));
+        tokio::spawn(http::serve(listener, http::router(state, axum::Router::new()), ending));
         let gateway = Self { address, pipeline, clock, cliniko, _stop: stop, _directory: directory };
         gateway.add_clinic("automatic", Release::Automatic).await;
         gateway.add_clinic("manual", Release::Manual).await;
@@ -356,6 +356,8 @@ fn feed() -> Feed {
         senders: Senders::Any,
         processing_ids: vec!["P".to_owned()],
         on_store_failure: OnStoreFailure::Error,
+        client_certificates: Vec::new(),
+        routes: Vec::new(),
     }
 }
 

@@ -106,6 +106,8 @@ pub(super) fn report() -> Report {
         lab: "Northern Reference Laboratory".to_owned(),
         filler_number: "26N0048817".to_owned(),
         order_number: None,
+        account: None,
+        facility: None,
         status: ReportStatus::Final,
         patient: Patient::default(),
         panels: vec![

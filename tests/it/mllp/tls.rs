@@ -26,6 +26,7 @@ use crate::harness::PATIENCE;
 use crate::harness::Setup;
 use crate::harness::TestGateway;
 use crate::mllp::Wire;
+use crate::mllp::field;
 use crate::mllp::frame;
 use crate::mllp::oru;
 use crate::mllp::verdict;
@@ -121,5 +122,34 @@ async fn only_a_laboratory_with_a_certificate_of_the_authority_is_heard() {
     );
     gateway.count(2);
     assert_eq!(gateway.kept().len(), 1);
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_that_names_its_certificates_hears_their_bearers_alone() {
+    let files = tempfile::tempdir().unwrap();
+    let ours = authority();
+    let (certificate, key) = certified(&ours, "localhost");
+    for (name, text) in [("server.pem", certificate), ("server.key", key), ("ca.pem", ours.pem())] {
+        fs::write(files.path().join(name), text).unwrap();
+    }
+    let folder = files.path().display();
+    let more = format!(
+        "client_certificates = [\"CN=Unused Name\", \"gateway.lab.example\"]\n\
+         [inbound.mllps]\nlisten = \"127.0.0.1:0\"\ncertificate = \"{folder}/server.pem\"\nkey = \"{folder}/server.key\"\n\
+         client_ca = \"{folder}/ca.pem\"\n"
+    );
+    let gateway = TestGateway::start_with(Setup { more, ..Setup::default() }).await;
+    let bearer = client(&ours, Some(certified(&ours, "gateway.lab.example")));
+    let answered = answer(&gateway, &bearer, &oru("T1")).await.expect("the certificate is good");
+    assert_eq!(verdict(&answered), ("AA", "T1"));
+    let other = client(&ours, Some(certified(&ours, "other.lab.example")));
+    let refused = answer(&gateway, &other, &oru("T2")).await.expect("the certificate is good, for another");
+    assert_eq!(verdict(&refused), ("AR", "T2"));
+    assert_eq!(field(&refused, "ERR", 5), "H110");
+    let mut wire = Wire::connect(&gateway).await;
+    assert_eq!(verdict(&wire.ask(&oru("T3")).await), ("AR", "T3"), "without TLS there is no certificate");
+    gateway.count(3);
+    assert!(gateway.metrics().await.contains("gateway_sender_mismatches 2"), "the alarm counts");
     gateway.finish().await;
 }

@@ -237,6 +237,8 @@ fn report(taken_on: Date) -> Report {
         lab: "case".to_owned(),
         filler_number: String::new(),
         order_number: None,
+        account: None,
+        facility: None,
         status: ReportStatus::Final,
         patient: Patient::default(),
         panels: vec![Panel {

