@@ -24,6 +24,7 @@ use crate::diagnostic::Diagnostic;
 use crate::http;
 use crate::http::admin;
 use crate::inbound::mllp;
+use crate::inbound::sftp;
 use crate::pipeline::Pipeline;
 use crate::pipeline::Wake;
 use crate::pipeline::accounts::Accounts;
@@ -105,6 +106,7 @@ pub struct Running {
     pub mllp: Option<SocketAddr>,
     pub mllps: Option<SocketAddr>,
     pub http: SocketAddr,
+    pub sftp: Option<SocketAddr>,
     pub pipeline: Arc<Pipeline>,
     pub sessions: Arc<Sessions>,
     socket: PathBuf,
@@ -144,6 +146,8 @@ pub async fn start(
     });
     let (stop, shutdown) = shutdown::channel();
     let mllp = mllp::bind(config.mllp).await.context("cannot take messages")?;
+    let sftp = sftp::bind(config.sftp, &pipeline, shutdown.clone()).await.context("cannot take files")?;
+    let sftp_address = sftp.as_ref().and_then(sftp::Bound::address);
     let web = TcpListener::bind(config.http.listen)
         .await
         .with_context(|| format!("cannot listen on {}", config.http.listen))?;
@@ -154,6 +158,9 @@ pub async fn start(
         http::State::new(Arc::clone(&pipeline), Arc::clone(&sessions), config.http.body_bytes_max, demo);
     let mut doors = JoinSet::new();
     doors.spawn(mllp.run(Intake::new(Arc::clone(&pipeline)), shutdown.clone()));
+    if let Some(sftp) = sftp {
+        doors.spawn(sftp.run());
+    }
     doors.spawn(http::serve(web, http::router(state), shutdown.clone()));
     doors.spawn(admin::serve(owner, admin::router(Arc::clone(&pipeline)), shutdown));
     let mut lanes = JoinSet::new();
@@ -161,7 +168,7 @@ pub async fn start(
     lanes.spawn(prepare::run(Arc::clone(&pipeline)));
     lanes.spawn(deliver::run(Arc::clone(&pipeline)));
     let socket = directory.join(admin::SOCKET_NAME);
-    Ok(Running { mllp: plain, mllps: tls, http, pipeline, sessions, socket, stop, doors, lanes })
+    Ok(Running { mllp: plain, mllps: tls, http, sftp: sftp_address, pipeline, sessions, socket, stop, doors, lanes })
 }
 
 /// Opens the configured store with its master key.

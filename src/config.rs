@@ -8,6 +8,7 @@ mod layers;
 pub mod library;
 mod raw;
 mod secret;
+mod sftp;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -41,6 +42,7 @@ pub struct Config {
     pub master_key: MasterKey,
     pub http: crate::http::Config,
     pub mllp: inbound::mllp::Config,
+    pub sftp: inbound::sftp::Config,
     /// Empty: what the binary embeds.
     pub mappings_directory: Option<PathBuf>,
     pub feeds: Feeds,
@@ -136,6 +138,7 @@ fn resolve(
     }
     let mllp = mllp(&raw.inbound, base, found);
     let feeds = feeds(&raw.lab, &mllp, found);
+    let sftp = sftp::resolve(&raw.inbound.sftp, &raw.lab, &feeds, base, environment, found);
     let recovery = &raw.cliniko.recovery;
     if (recovery.request_life_ms < 60_000 || recovery.settle_ms < 120_000) && !recovery.dangerous_fast {
         found.push(
@@ -159,6 +162,7 @@ fn resolve(
             session: Duration::from_secs(u64::from(raw.http.session_minutes) * 60),
         },
         mllp,
+        sftp,
         mappings_directory: (!directory.as_os_str().is_empty()).then(|| beside(base, directory)),
         feeds,
         dangerous_test_nhs_numbers: raw.matching.dangerous_test_nhs_numbers,
@@ -221,7 +225,9 @@ fn feeds(labs: &[raw::Lab], mllp: &inbound::mllp::Config, found: &mut Vec<Diagno
             if !is_slug(&feed.name) {
                 found.push(not_a_name("lab.feed.name", feed.name.len()));
             }
-            let twice = feed.senders.iter().any(|sender| !senders.insert(sender.clone()));
+            // Of the doors, only MLLP learns from the sender which feed a message belongs to.
+            let is_mllp = feed.kind == raw::FeedKind::Mllp;
+            let twice = is_mllp && feed.senders.iter().any(|sender| !senders.insert(sender.clone()));
             if !names.insert(feed.name.clone()) || twice {
                 found.push(
                     Diagnostic::error(
@@ -232,7 +238,7 @@ fn feeds(labs: &[raw::Lab], mllp: &inbound::mllp::Config, found: &mut Vec<Diagno
                     .help("give each feed its own name, and each MSH-3|MSH-4 to one feed only"),
                 );
             }
-            if feed.dangerous_any_sender && !mllp.loopback_only() {
+            if is_mllp && feed.dangerous_any_sender && !mllp.loopback_only() {
                 found.push(
                     Diagnostic::error(
                         Code::new("C007"),
@@ -242,7 +248,7 @@ fn feeds(labs: &[raw::Lab], mllp: &inbound::mllp::Config, found: &mut Vec<Diagno
                     .help("name the senders, or listen on 127.0.0.1 only"),
                 );
             }
-            if feed.senders.is_empty() && !feed.dangerous_any_sender {
+            if is_mllp && feed.senders.is_empty() && !feed.dangerous_any_sender {
                 found.push(
                     Diagnostic::error(Code::new("C010"), "a feed names no sender, so it takes no message")
                         .at(at)
@@ -261,10 +267,14 @@ fn typed_feed(lab: &raw::Lab, feed: &raw::Feed) -> Feed {
         name: feed.name.clone(),
         door: match feed.kind {
             raw::FeedKind::Mllp => Door::Mllp,
+            raw::FeedKind::Sftp => Door::Sftp,
         },
         mapping: feed.mapping.as_ref().unwrap_or(&lab.mapping).clone(),
         clinics: lab.clinics.clone(),
-        senders: if feed.dangerous_any_sender { Senders::Any } else { Senders::Named(feed.senders.clone()) },
+        // A key says already whose a file is; senders narrow it where they are named.
+        senders: if feed.dangerous_any_sender || (feed.kind == raw::FeedKind::Sftp && feed.senders.is_empty()) {
+            Senders::Any
+        } else { Senders::Named(feed.senders.clone()) },
         processing_ids: feed.processing_ids.clone(),
         on_store_failure: match feed.on_store_failure {
             raw::OnStoreFailure::AE => OnStoreFailure::Error,

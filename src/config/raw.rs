@@ -54,6 +54,7 @@ pub(crate) struct Http {
 pub(crate) struct Inbound {
     pub mllp: Mllp,
     pub mllps: Mllps,
+    pub sftp: Sftp,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -73,6 +74,21 @@ pub(crate) struct Mllps {
     pub certificate: PathBuf,
     pub key: PathBuf,
     pub client_ca: PathBuf,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Sftp {
+    pub listen: String,
+    pub host_key: BTreeMap<String, String>,
+    pub file_bytes_max: usize,
+    pub files_max: usize,
+    pub receipts_max: usize,
+    pub sessions_max: usize,
+    pub session_bytes_max: u64,
+    pub memory_bytes_max: usize,
+    pub idle_ms: u64,
+    pub shutdown_ms: u64,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -146,12 +162,31 @@ pub(crate) struct Feed {
     pub on_store_failure: OnStoreFailure,
     #[serde(default)]
     pub dangerous_any_sender: bool,
+    /// SFTP: the public keys that sign in, in OpenSSH's form.
+    #[serde(default)]
+    pub ssh_keys: Vec<String>,
+    /// SFTP: when a file is complete.
+    #[serde(default)]
+    pub take: Take,
+    /// SFTP: what a marker's name has behind that of its file.
+    #[serde(default = "markers")]
+    pub marker_suffixes: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FeedKind {
     Mllp,
+    Sftp,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Take {
+    #[default]
+    Close,
+    Marker,
+    Rename,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -165,4 +200,8 @@ pub(crate) enum OnStoreFailure {
 
 fn production() -> Vec<String> {
     vec!["P".to_owned()]
+}
+
+fn markers() -> Vec<String> {
+    vec![".ok".to_owned(), ".done".to_owned()]
 }
