@@ -31,4 +31,6 @@ mod outbox;
 #[cfg(test)]
 mod schemas;
 #[cfg(test)]
+mod sftp;
+#[cfg(test)]
 mod store;
