@@ -204,7 +204,9 @@ impl Door {
         let guest = Guest::new(Arc::clone(&self.accounts), peer, opened);
         let handshake = russh::server::run_stream(Arc::clone(&self.ssh), stream, guest);
         let mut session = tokio::time::timeout(HANDSHAKE, handshake).await.map_err(io::Error::from)??;
-        self.converse(&mut session, channels, peer).await;
+        if let Some(ended) = self.converse(&mut session, channels, peer).await {
+            return ended;
+        }
         let handle = session.handle();
         let farewell = async {
             let _peer_may_be_gone =
@@ -216,20 +218,25 @@ impl Door {
         heard.unwrap_or(Ok(()))
     }
 
-    /// Answers on each channel until the client goes, is silent for too long, or we end.
+    /// Answers on each channel until the client goes, is silent for too long, or we end; how the connection ended,
+    /// where it has.
     async fn converse(
         &self,
         session: &mut RunningSession<Guest>,
         mut channels: mpsc::Receiver<Opened>,
         peer: SocketAddr,
-    ) {
+    ) -> Option<Result<(), russh::Error>> {
+        let mut ended = None;
         let mut shutdown = self.shutdown.clone();
         let mut place = None;
         let mut desks = JoinSet::new();
         loop {
             let opened = tokio::select! {
                 () = shutdown.requested() => break,
-                _ = &mut *session => break,
+                end = &mut *session => {
+                    ended = Some(end);
+                    break;
+                }
                 Some(_) = desks.join_next() => continue,
                 () = tokio::time::sleep(HANDSHAKE), if desks.is_empty() => break,
                 opened = channels.recv() => opened,
@@ -253,6 +260,7 @@ impl Door {
         }
         // What a client left unfinished is kept before its session counts as ended.
         while desks.join_next().await.is_some() {}
+        ended
     }
 
     /// The audit entry of a sign-in. A store that takes none must not keep a client from hearing so of its file.

@@ -44,9 +44,9 @@ fn oru(control_id: &str) -> String {
     )
 }
 
-/// A report with a segment that no mapping knows among its results.
+/// A report with a segment among its results that no mapping knows.
 fn held(control_id: &str) -> String {
-    oru(control_id) + "ZZX|1|what is this\r"
+    oru(control_id) + "ZZX|1|what is this\rOBX|2|NM|2823-3^Potassium^LN||4.1|mmol/L|3.5-5.3||||F\r"
 }
 
 fn key_of(seed: u8) -> PrivateKey {

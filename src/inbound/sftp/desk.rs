@@ -441,13 +441,21 @@ fn attributes(id: u32, attrs: FileAttributes) -> Packet {
 }
 
 fn folder_attributes(mode: u32) -> FileAttributes {
-    FileAttributes { size: Some(0), permissions: Some(mode), ..FileAttributes::default() }
+    FileAttributes {
+        size: Some(0),
+        uid: Some(0),
+        gid: Some(0),
+        permissions: Some(mode),
+        ..FileAttributes::default()
+    }
 }
 
 fn file_attributes(mode: u32, bytes: usize, at: Timestamp) -> FileAttributes {
     let seconds = u32::try_from(at.as_second()).unwrap_or(u32::MAX);
     FileAttributes {
         size: u64::try_from(bytes).ok(),
+        uid: Some(0),
+        gid: Some(0),
         permissions: Some(mode),
         atime: Some(seconds),
         mtime: Some(seconds),

@@ -66,6 +66,7 @@ async fn folders_links_and_ways_out_are_refused_and_the_session_lives() {
         )
         .await;
     let last = said.rsplit("ls -la").next().unwrap();
+    let last = last.split("Warning:").next().unwrap();
     let names: Vec<&str> = last.lines().filter_map(|line| line.split_whitespace().last()).collect();
     let files: BTreeSet<&str> = names.into_iter().filter(|it| !it.is_empty()).collect();
     assert!(files.contains("a.tmp") && files.contains("b.tmp") && files.contains("receipts"), "{said}");
@@ -124,7 +125,7 @@ async fn r13_two_thousand_hostile_names_stay_inside_or_out() {
         let _ = raw.sftp.rename("x.hl7", format!("{name}.tmp")).await;
         if let Ok(real) = raw.sftp.realpath(name.as_str()).await {
             let path = &real.files[0].filename;
-            assert!(path.starts_with('/') && !path.contains(".."), "{name:?} leads to {path:?}");
+            assert!(path.starts_with('/') && path.split('/').all(|it| it != ".."), "{name:?} leads to {path:?}");
         }
     }
     assert!(kept > 100 && refused > 100, "{kept} kept, {refused} refused");
