@@ -25,12 +25,14 @@ use crate::http;
 use crate::http::admin;
 use crate::inbound::mllp;
 use crate::inbound::sftp;
+use crate::inbound::sftp_poll;
 use crate::pipeline::Pipeline;
 use crate::pipeline::Wake;
 use crate::pipeline::accounts::Accounts;
 use crate::pipeline::advance::prepare;
 use crate::pipeline::advance::read;
 use crate::pipeline::deliver;
+use crate::pipeline::fetches::Fetches;
 use crate::pipeline::intake::Intake;
 use crate::pipeline::sessions::Sessions;
 use crate::pipeline::shutdown;
@@ -162,13 +164,28 @@ pub async fn start(
         doors.spawn(sftp.run());
     }
     doors.spawn(http::serve(web, http::router(state), shutdown.clone()));
+    for (feed, poll) in config.polls {
+        let fetches = Fetches::new(Arc::clone(&pipeline), feed);
+        doors.spawn(sftp_poll::run(poll, fetches, shutdown.clone()));
+    }
     doors.spawn(admin::serve(owner, admin::router(Arc::clone(&pipeline)), shutdown));
     let mut lanes = JoinSet::new();
     lanes.spawn(read::run(Arc::clone(&pipeline)));
     lanes.spawn(prepare::run(Arc::clone(&pipeline)));
     lanes.spawn(deliver::run(Arc::clone(&pipeline)));
     let socket = directory.join(admin::SOCKET_NAME);
-    Ok(Running { mllp: plain, mllps: tls, http, sftp: sftp_address, pipeline, sessions, socket, stop, doors, lanes })
+    Ok(Running {
+        mllp: plain,
+        mllps: tls,
+        http,
+        sftp: sftp_address,
+        pipeline,
+        sessions,
+        socket,
+        stop,
+        doors,
+        lanes,
+    })
 }
 
 /// Opens the configured store with its master key.

@@ -6,6 +6,7 @@
 
 mod layers;
 pub mod library;
+mod poll;
 mod raw;
 mod secret;
 mod sftp;
@@ -46,6 +47,8 @@ pub struct Config {
     /// Empty: what the binary embeds.
     pub mappings_directory: Option<PathBuf>,
     pub feeds: Feeds,
+    /// How each feed fetches that does.
+    pub polls: Vec<(Arc<Feed>, inbound::sftp_poll::Config)>,
     /// Accept NHS numbers of the 9xx range; never for real patients.
     pub dangerous_test_nhs_numbers: bool,
     pub cliniko: accounts::Config,
@@ -138,6 +141,7 @@ fn resolve(
     }
     let mllp = mllp(&raw.inbound, base, found);
     let feeds = feeds(&raw.lab, &mllp, found);
+    let polls = poll::polls(&raw.lab, &feeds, base, environment, found);
     let sftp = sftp::resolve(&raw.inbound.sftp, &raw.lab, &feeds, base, environment, found);
     let recovery = &raw.cliniko.recovery;
     if (recovery.request_life_ms < 60_000 || recovery.settle_ms < 120_000) && !recovery.dangerous_fast {
@@ -165,6 +169,7 @@ fn resolve(
         sftp,
         mappings_directory: (!directory.as_os_str().is_empty()).then(|| beside(base, directory)),
         feeds,
+        polls,
         dangerous_test_nhs_numbers: raw.matching.dangerous_test_nhs_numbers,
         cliniko: accounts::Config {
             user_agent: format!("{} ({})", raw.cliniko.vendor, raw.cliniko.contact),
@@ -225,7 +230,7 @@ fn feeds(labs: &[raw::Lab], mllp: &inbound::mllp::Config, found: &mut Vec<Diagno
             if !is_slug(&feed.name) {
                 found.push(not_a_name("lab.feed.name", feed.name.len()));
             }
-            // Of the doors, only MLLP learns from the sender which feed a message belongs to.
+            // What comes by other doors is not told apart by its senders.
             let is_mllp = feed.kind == raw::FeedKind::Mllp;
             let twice = is_mllp && feed.senders.iter().any(|sender| !senders.insert(sender.clone()));
             if !names.insert(feed.name.clone()) || twice {
@@ -262,19 +267,20 @@ fn feeds(labs: &[raw::Lab], mllp: &inbound::mllp::Config, found: &mut Vec<Diagno
 }
 
 fn typed_feed(lab: &raw::Lab, feed: &raw::Feed) -> Feed {
+    // Whose file it is, a key says: the server's, or that of whoever signs in. `senders` may narrow that down.
+    let is_known = matches!(feed.kind, raw::FeedKind::Sftp | raw::FeedKind::SftpPoll);
+    let is_any = feed.dangerous_any_sender || (is_known && feed.senders.is_empty());
     Feed {
         lab: lab.name.clone(),
         name: feed.name.clone(),
         door: match feed.kind {
             raw::FeedKind::Mllp => Door::Mllp,
             raw::FeedKind::Sftp => Door::Sftp,
+            raw::FeedKind::SftpPoll => Door::SftpPoll,
         },
         mapping: feed.mapping.as_ref().unwrap_or(&lab.mapping).clone(),
         clinics: lab.clinics.clone(),
-        // A key says already whose a file is; senders narrow it where they are named.
-        senders: if feed.dangerous_any_sender || (feed.kind == raw::FeedKind::Sftp && feed.senders.is_empty()) {
-            Senders::Any
-        } else { Senders::Named(feed.senders.clone()) },
+        senders: if is_any { Senders::Any } else { Senders::Named(feed.senders.clone()) },
         processing_ids: feed.processing_ids.clone(),
         on_store_failure: match feed.on_store_failure {
             raw::OnStoreFailure::AE => OnStoreFailure::Error,

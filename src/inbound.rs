@@ -4,3 +4,4 @@
 
 pub mod mllp;
 pub mod sftp;
+pub mod sftp_poll;

@@ -35,7 +35,9 @@ pub(super) fn resolve(
         found.push(
             Diagnostic::error(Code::new("C041"), "the limits of the SFTP server do not fit together")
                 .at("inbound.sftp")
-                .help(format!("keep file_bytes_max ≤ {FILE_BYTES_MAX}, and memory_bytes_max ≥ file_bytes_max")),
+                .help(format!(
+                    "keep file_bytes_max ≤ {FILE_BYTES_MAX}, and memory_bytes_max ≥ file_bytes_max"
+                )),
         );
     }
     let mut accounts = Vec::new();
@@ -92,9 +94,9 @@ fn rule(feed: &raw::Feed, found: &mut Vec<Diagnostic>) -> Rule {
         );
     }
     match feed.take {
-        raw::Take::Close => Rule::Close,
-        raw::Take::Marker => Rule::Marker(feed.marker_suffixes.clone()),
-        raw::Take::Rename => Rule::Rename,
+        raw::Completion::Close => Rule::Close,
+        raw::Completion::Marker => Rule::Marker(feed.marker_suffixes.clone()),
+        raw::Completion::Rename => Rule::Rename,
     }
 }
 

@@ -102,8 +102,7 @@ pub async fn bind(
     shutdown: Shutdown,
 ) -> Result<Option<Bound>, Error> {
     let Some(address) = config.listen else { return Ok(None) };
-    let listener =
-        TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
+    let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
     let host_key = match &config.host_key {
         Some(key) => key.clone(),
         None => HostKey::own(&pipeline.store).await.map_err(Error::HostKey)?,
@@ -245,7 +244,10 @@ impl Door {
             if place.is_none() {
                 place = Arc::clone(&self.sessions).try_acquire_owned().ok();
                 if place.is_none() {
-                    tracing::warn!(sessions = self.config.sessions_max, "refused an SFTP session above the limit");
+                    tracing::warn!(
+                        sessions = self.config.sessions_max,
+                        "refused an SFTP session above the limit"
+                    );
                     break;
                 }
                 self.note(&opened, peer).await;

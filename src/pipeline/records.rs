@@ -8,6 +8,7 @@ pub mod call;
 pub mod case;
 pub mod clinic;
 pub mod dropped;
+pub mod fetched;
 pub mod job;
 pub mod message;
 pub mod order;

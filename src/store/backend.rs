@@ -52,6 +52,8 @@ tables! {
     Drops = "drops",
     /// What became of files that were taken.
     FileReceipts = "file_receipts",
+    /// Files taken from laboratories' servers, by feed and a keyed digest of what each is known by.
+    Fetched = "fetched",
     Holds = "holds",
     /// Blind index and row key, to nothing.
     Index = "index",

@@ -33,4 +33,6 @@ mod schemas;
 #[cfg(test)]
 mod sftp;
 #[cfg(test)]
+mod sftp_poll;
+#[cfg(test)]
 mod store;

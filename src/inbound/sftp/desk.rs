@@ -338,7 +338,10 @@ impl Desk {
     fn write(&mut self, handle: &str, offset: u64, data: &[u8]) -> Result<(), Refusal> {
         self.received = self.received.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
         if self.is_over() {
-            return Err(Refusal::no_room(format!("a session takes {} bytes at most", self.session_bytes_max)));
+            return Err(Refusal::no_room(format!(
+                "a session takes {} bytes at most",
+                self.session_bytes_max
+            )));
         }
         let Some(Open::Writing(draft)) = self.open.get_mut(handle) else { return Err(Refusal::NoSuchHandle) };
         draft.write(offset, data, self.file_bytes_max, &self.memory)
@@ -406,16 +409,15 @@ impl Desk {
         let receipts = Place::Receipts.path();
         let receipts = File::new(receipts.trim_start_matches('/'), folder_attributes(FOLDER_READ_ONLY));
         let waiting = self.inbox.waiting()?.into_iter();
-        let waiting = waiting.filter(|it| self.writing(&it.file.name).is_none()).map(|it| {
-            File::new(it.file.name.clone(), file_attributes(FILE, it.file.bytes, it.file.kept_at))
-        });
+        let waiting = waiting
+            .filter(|it| self.writing(&it.file.name).is_none())
+            .map(|it| File::new(it.file.name.clone(), file_attributes(FILE, it.file.bytes, it.file.kept_at)));
         let open = self.open.values().filter_map(|open| match open {
             Open::Writing(draft) => Some(draft),
             _ => None,
         });
-        let open = open.map(|it| {
-            File::new(it.name.clone(), file_attributes(FILE, it.bytes.len(), self.inbox.now()))
-        });
+        let open = open
+            .map(|it| File::new(it.name.clone(), file_attributes(FILE, it.bytes.len(), self.inbox.now())));
         Ok(std::iter::once(receipts).chain(waiting).chain(open).collect())
     }
 

@@ -2,9 +2,9 @@
 
 use crate::audit;
 use crate::clinical::mapping::language::Format;
+use crate::formats::hl7v2::acknowledgement::Outcome;
 use crate::formats::hl7v2::batch;
 use crate::formats::hl7v2::batch::PartKind;
-use crate::formats::hl7v2::acknowledgement::Outcome;
 use crate::pipeline::inbox::Error;
 use crate::pipeline::inbox::Inbox;
 use crate::pipeline::inbox::Waiting;
@@ -125,7 +125,8 @@ impl Inbox {
             return vec![bytes];
         }
         let split = batch::split(bytes);
-        let is_text = |part: &[u8]| !part.iter().all(|byte| byte.is_ascii_whitespace() || matches!(byte, 0x0B | 0x1C));
+        let is_text =
+            |part: &[u8]| !part.iter().all(|byte| byte.is_ascii_whitespace() || matches!(byte, 0x0B | 0x1C));
         let parts = split.parts.iter().filter_map(|part| {
             let content = bytes.get(part.bytes.clone())?;
             match part.kind {

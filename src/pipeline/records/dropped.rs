@@ -129,7 +129,12 @@ pub fn files(store: &Store, feed: &str, scope: &Scope, max: usize) -> Result<Vec
     opened(Table::Drops, feed, &rows(store, Table::Drops, feed, scope, max)?)
 }
 
-pub fn find(store: &Store, feed: &str, scope: &Scope, name: &str) -> Result<Option<(Id, File)>, store::Error> {
+pub fn find(
+    store: &Store,
+    feed: &str,
+    scope: &Scope,
+    name: &str,
+) -> Result<Option<(Id, File)>, store::Error> {
     named(store, Table::Drops, feed, scope, name)
 }
 
@@ -138,15 +143,7 @@ pub fn content(store: &Store, feed: &str, scope: &Scope, id: Id) -> Result<Optio
 }
 
 /// Adds a file to a change. `alone`: a conflict if its name is in use.
-pub fn put(
-    change: &mut Change,
-    feed: &str,
-    scope: &Scope,
-    id: Id,
-    file: &File,
-    content: &[u8],
-    alone: bool,
-) {
+pub fn put(change: &mut Change, feed: &str, scope: &Scope, id: Id, file: &File, content: &[u8], alone: bool) {
     let key = key(feed, id);
     if alone {
         change.index_unique(Table::Drops, &key, scope, Field::FileName, &file.name);

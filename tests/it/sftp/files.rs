@@ -224,9 +224,11 @@ async fn two_sessions_at_once_do_not_mix_their_files() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_oldest_receipts_make_room_and_files_that_wait_are_bounded() {
-    let gateway =
-        TestGateway::start_with(setup("take = \"rename\"", "receipts_max = 2\nfiles_max = 3\nfile_bytes_max = 600"))
-            .await;
+    let gateway = TestGateway::start_with(setup(
+        "take = \"rename\"",
+        "receipts_max = 2\nfiles_max = 3\nfile_bytes_max = 600",
+    ))
+    .await;
     let laboratory = gateway.laboratory();
     for n in 0..4 {
         laboratory.write("a", oru(&format!("S{n}")));
@@ -234,7 +236,10 @@ async fn the_oldest_receipts_make_room_and_files_that_wait_are_bounded() {
     }
     gateway.count(4);
     let said = laboratory.done("ls receipts\n").await;
-    assert!(!said.contains("1.hl7.receipt") && said.contains("2.hl7.receipt") && said.contains("3.hl7"), "{said}");
+    assert!(
+        !said.contains("1.hl7.receipt") && said.contains("2.hl7.receipt") && said.contains("3.hl7"),
+        "{said}"
+    );
     laboratory.done("put a 1.tmp\nput a 2.tmp\nput a 3.tmp\nput a 3.tmp\n").await;
     laboratory.refused("put a 4.tmp\n").await;
     laboratory.write("long", "x".repeat(601));

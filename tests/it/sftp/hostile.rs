@@ -48,7 +48,8 @@ async fn there_is_nothing_but_sftp() {
         let output = command.output().await.unwrap();
         assert!(!output.status.success() && output.stdout.is_empty(), "{options:?}: {output:?}");
     }
-    let forward = laboratory.command("ssh", FEED, &["-N", "-o", "ExitOnForwardFailure=yes", "-R", "0:127.0.0.1:1"]);
+    let forward =
+        laboratory.command("ssh", FEED, &["-N", "-o", "ExitOnForwardFailure=yes", "-R", "0:127.0.0.1:1"]);
     assert!(!{ forward }.output().await.unwrap().status.success());
     gateway.finish().await;
 }
@@ -78,9 +79,13 @@ async fn folders_links_and_ways_out_are_refused_and_the_session_lives() {
 
 /// Two thousand names that want out of their folder, out of a listing, or out of a line.
 fn hostile_names() -> Vec<String> {
-    let ways = ["..", ".", "...", "~", "/", "//", "\\", "..\\", "%2e%2e", "a\0b", "a\nb", "a\tb", "\u{202E}", "C:", "-", "*",
-        "receipts", "\u{7f}", "..;", " ", "$(id)", "`id`", "é", "e\u{301}", "\u{FEFF}", "NUL", "\u{2028}"];
-    let ends = ["etc/passwd", "x.hl7", "", "receipts/x", "../x", "a/../../x", "/", "..", "\0", "data/master.key"];
+    let ways = [
+        "..", ".", "...", "~", "/", "//", "\\", "..\\", "%2e%2e", "a\0b", "a\nb", "a\tb", "\u{202E}", "C:",
+        "-", "*", "receipts", "\u{7f}", "..;", " ", "$(id)", "`id`", "é", "e\u{301}", "\u{FEFF}", "NUL",
+        "\u{2028}",
+    ];
+    let ends =
+        ["etc/passwd", "x.hl7", "", "receipts/x", "../x", "a/../../x", "/", "..", "\0", "data/master.key"];
     let mut names = Vec::new();
     for one in ways {
         for two in ways {
@@ -125,7 +130,10 @@ async fn r13_two_thousand_hostile_names_stay_inside_or_out() {
         let _ = raw.sftp.rename("x.hl7", format!("{name}.tmp")).await;
         if let Ok(real) = raw.sftp.realpath(name.as_str()).await {
             let path = &real.files[0].filename;
-            assert!(path.starts_with('/') && path.split('/').all(|it| it != ".."), "{name:?} leads to {path:?}");
+            assert!(
+                path.starts_with('/') && path.split('/').all(|it| it != ".."),
+                "{name:?} leads to {path:?}"
+            );
         }
     }
     assert!(kept > 100 && refused > 100, "{kept} kept, {refused} refused");
@@ -148,7 +156,9 @@ async fn gaps_too_many_handles_and_packets_that_are_none_are_refused() {
     let sftp = &raw_session.sftp;
     let flags = OpenFlags::WRITE | OpenFlags::CREATE;
     let opened = sftp.open("a.tmp", flags, FileAttributes::empty()).await.unwrap().handle;
-    assert!(sftp.write(opened.as_str(), 10, b"late".to_vec()).await.unwrap_err().to_string().contains("S131"));
+    assert!(
+        sftp.write(opened.as_str(), 10, b"late".to_vec()).await.unwrap_err().to_string().contains("S131")
+    );
     sftp.write(opened.as_str(), 0, b"early".to_vec()).await.unwrap();
     assert!(sftp.read("17", 0, 10).await.is_err());
     let mut many = Vec::new();
@@ -156,8 +166,15 @@ async fn gaps_too_many_handles_and_packets_that_are_none_are_refused() {
         many.push(it);
         assert!(many.len() < 100, "handles are not bounded");
     }
-    assert!(sftp.extended("hardlink@openssh.com", Vec::new()).await.is_ok_and(|it| format!("{it:?}").contains("OpUnsupported")));
-    assert!(sftp.write(opened.as_str(), 5, vec![b'x'; 5_000]).await.is_err(), "above what a session may send");
+    assert!(
+        sftp.extended("hardlink@openssh.com", Vec::new())
+            .await
+            .is_ok_and(|it| format!("{it:?}").contains("OpUnsupported"))
+    );
+    assert!(
+        sftp.write(opened.as_str(), 5, vec![b'x'; 5_000]).await.is_err(),
+        "above what a session may send"
+    );
     until(async || sftp.stat("/").await.is_err().then_some(())).await;
     drop(raw_session);
     gateway.finish().await;

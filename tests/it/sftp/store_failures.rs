@@ -159,7 +159,10 @@ async fn r01_a_close_fails_while_the_store_does_and_the_file_is_taken_later() {
     laboratory.done("pwd\n").await;
     door.disk.stop(true);
     laboratory.refused("put a.hl7\n").await;
-    assert_eq!((door.rows(Table::Messages), door.rows(Table::Drops), door.rows(Table::FileReceipts)), (0, 0, 0));
+    assert_eq!(
+        (door.rows(Table::Messages), door.rows(Table::Drops), door.rows(Table::FileReceipts)),
+        (0, 0, 0)
+    );
     door.disk.stop(false);
     laboratory.done("put a.hl7\n").await;
     assert_eq!((door.rows(Table::Messages), door.duplicates()), (1, 0));

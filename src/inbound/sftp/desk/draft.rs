@@ -34,7 +34,9 @@ impl Bytes {
 
 fn share(bytes: usize, memory: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Refusal> {
     let share = u32::try_from(bytes).ok().and_then(|it| Arc::clone(memory).try_acquire_many_owned(it).ok());
-    share.ok_or_else(|| Refusal::no_room("too many bytes are on their way at once; try again later".to_owned()))
+    share.ok_or_else(|| {
+        Refusal::no_room("too many bytes are on their way at once; try again later".to_owned())
+    })
 }
 
 pub(super) struct Draft {
