@@ -25,6 +25,7 @@ use crate::http;
 use crate::http::admin;
 use crate::inbound;
 use crate::inbound::mllp;
+use crate::inbound::sftp;
 use crate::inbound::sftp_poll;
 use crate::pipeline::Pipeline;
 use crate::pipeline::Wake;
@@ -110,6 +111,7 @@ pub struct Running {
     pub mllp: Option<SocketAddr>,
     pub mllps: Option<SocketAddr>,
     pub http: SocketAddr,
+    pub sftp: Option<SocketAddr>,
     pub pipeline: Arc<Pipeline>,
     pub sessions: Arc<Sessions>,
     socket: PathBuf,
@@ -151,6 +153,8 @@ pub async fn start(
     });
     let (stop, shutdown) = shutdown::channel();
     let mllp = mllp::bind(config.mllp).await.context("cannot take messages")?;
+    let sftp = sftp::bind(config.sftp, &pipeline, shutdown.clone()).await.context("cannot take files")?;
+    let sftp_address = sftp.as_ref().and_then(sftp::Bound::address);
     let web = TcpListener::bind(config.http.listen)
         .await
         .with_context(|| format!("cannot listen on {}", config.http.listen))?;
@@ -165,6 +169,9 @@ pub async fn start(
     let mut doors = JoinSet::new();
     doors.spawn(mllp.run(intake, shutdown.clone()));
     doors.spawn(http::serve(web, router, shutdown.clone()));
+    if let Some(sftp) = sftp {
+        doors.spawn(sftp.run());
+    }
     for (feed, poll) in config.polls {
         let fetches = Fetches::new(Arc::clone(&pipeline), feed);
         doors.spawn(sftp_poll::run(poll, fetches, shutdown.clone()));
@@ -175,7 +182,18 @@ pub async fn start(
     lanes.spawn(prepare::run(Arc::clone(&pipeline)));
     lanes.spawn(deliver::run(Arc::clone(&pipeline)));
     let socket = directory.join(admin::SOCKET_NAME);
-    Ok(Running { mllp: plain, mllps: tls, http, pipeline, sessions, socket, stop, doors, lanes })
+    Ok(Running {
+        mllp: plain,
+        mllps: tls,
+        http,
+        sftp: sftp_address,
+        pipeline,
+        sessions,
+        socket,
+        stop,
+        doors,
+        lanes,
+    })
 }
 
 /// Opens the configured store with its master key.

@@ -10,6 +10,7 @@ pub mod library;
 mod poll;
 mod raw;
 mod secret;
+mod sftp;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -45,6 +46,7 @@ pub struct Config {
     pub http: crate::http::Config,
     pub mllp: inbound::mllp::Config,
     pub inbound_http: inbound::http::Config,
+    pub sftp: inbound::sftp::Config,
     /// Empty: what the binary embeds.
     pub mappings_directory: Option<PathBuf>,
     pub feeds: Feeds,
@@ -144,6 +146,7 @@ fn resolve(
     let feeds = feeds(&raw.lab, &mllp, found);
     let polls = poll::polls(&raw.lab, &feeds, base, environment, found);
     let inbound_http = credentials::Place { base, environment, listen: http_listen }.doors(&raw, &feeds, found);
+    let sftp = sftp::resolve(&raw.inbound.sftp, &raw.lab, &feeds, base, environment, found);
     let recovery = &raw.cliniko.recovery;
     if (recovery.request_life_ms < 60_000 || recovery.settle_ms < 120_000) && !recovery.dangerous_fast {
         found.push(
@@ -168,6 +171,7 @@ fn resolve(
         },
         mllp,
         inbound_http,
+        sftp,
         mappings_directory: (!directory.as_os_str().is_empty()).then(|| beside(base, directory)),
         feeds,
         polls,
@@ -268,9 +272,9 @@ fn feeds(labs: &[raw::Lab], mllp: &inbound::mllp::Config, found: &mut Vec<Diagno
 }
 
 fn typed_feed(lab: &raw::Lab, feed: &raw::Feed) -> Feed {
-    // Whose server it is, its host key says; `senders` may narrow that down.
-    let is_any =
-        feed.dangerous_any_sender || (feed.kind == raw::FeedKind::SftpPoll && feed.senders.is_empty());
+    // Whose file it is, a key says: the server's, or that of whoever signs in. `senders` may narrow that down.
+    let is_known = matches!(feed.kind, raw::FeedKind::Sftp | raw::FeedKind::SftpPoll);
+    let is_any = feed.dangerous_any_sender || (is_known && feed.senders.is_empty());
     Feed {
         lab: lab.name.clone(),
         name: feed.name.clone(),
@@ -278,6 +282,7 @@ fn typed_feed(lab: &raw::Lab, feed: &raw::Feed) -> Feed {
             raw::FeedKind::Fhir => Door::Fhir,
             raw::FeedKind::Http => Door::Http,
             raw::FeedKind::Mllp => Door::Mllp,
+            raw::FeedKind::Sftp => Door::Sftp,
             raw::FeedKind::SftpPoll => Door::SftpPoll,
         },
         mapping: feed.mapping.as_ref().unwrap_or(&lab.mapping).clone(),

@@ -4,4 +4,5 @@
 
 pub mod http;
 pub mod mllp;
+pub mod sftp;
 pub mod sftp_poll;

@@ -16,6 +16,7 @@ pub mod advance;
 pub mod deliver;
 pub mod feeds;
 pub mod fetches;
+pub mod inbox;
 pub mod intake;
 pub mod orders;
 pub mod records;

@@ -37,6 +37,7 @@ pub(crate) fn run(arguments: &Arguments, format: Format) -> super::Result {
             "mllp": address(running.mllp),
             "mllps": address(running.mllps),
             "http": format!("http://{}", running.http),
+            "sftp": address(running.sftp),
         }));
         interrupted().await?;
         running.stop().await;

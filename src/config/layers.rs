@@ -110,7 +110,7 @@ fn compare(
 ) {
     for (key, value) in table {
         let name = format!("{prefix}{}", key.get_ref());
-        if name == "lab" || name == "keys.master" {
+        if name == "lab" || name == "keys.master" || name == "inbound.sftp.host_key" {
             continue;
         }
         match (defaults.get(key.get_ref().as_ref()), value.get_ref()) {

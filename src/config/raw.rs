@@ -56,6 +56,7 @@ pub(crate) struct Inbound {
     pub http: InboundHttp,
     pub mllp: Mllp,
     pub mllps: Mllps,
+    pub sftp: Sftp,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -82,6 +83,21 @@ pub(crate) struct Mllps {
     pub certificate: PathBuf,
     pub key: PathBuf,
     pub client_ca: PathBuf,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Sftp {
+    pub listen: String,
+    pub host_key: BTreeMap<String, String>,
+    pub file_bytes_max: usize,
+    pub files_max: usize,
+    pub receipts_max: usize,
+    pub sessions_max: usize,
+    pub session_bytes_max: u64,
+    pub memory_bytes_max: usize,
+    pub idle_ms: u64,
+    pub shutdown_ms: u64,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -213,6 +229,15 @@ pub(crate) struct Feed {
     pub on_store_failure: OnStoreFailure,
     #[serde(default)]
     pub dangerous_any_sender: bool,
+    /// SFTP: the public keys that sign in, in OpenSSH's form.
+    #[serde(default)]
+    pub ssh_keys: Vec<String>,
+    /// SFTP: when a file is complete.
+    #[serde(default)]
+    pub take: Completion,
+    /// SFTP: what a marker's name has behind that of its file.
+    #[serde(default = "markers")]
+    pub marker_suffixes: Vec<String>,
     /// For `sftp_poll`: the laboratory's server, and how files are fetched from it.
     #[serde(default)]
     pub poll: Option<Poll>,
@@ -235,6 +260,7 @@ pub(crate) enum FeedKind {
     Fhir,
     Http,
     Mllp,
+    Sftp,
     SftpPoll,
 }
 
@@ -266,6 +292,16 @@ pub(crate) struct Poll {
     pub receipts_folder: Option<String>,
     #[serde(default = "thirty_two_mebibytes")]
     pub file_bytes_max: u64,
+}
+
+/// When a file in an inbox is complete.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Completion {
+    #[default]
+    Close,
+    Marker,
+    Rename,
 }
 
 /// A private key by reference, or the agent that `SSH_AUTH_SOCK` names.
@@ -313,6 +349,10 @@ fn five_minutes() -> u32 {
 
 fn production() -> Vec<String> {
     vec!["P".to_owned()]
+}
+
+fn markers() -> Vec<String> {
+    vec![".ok".to_owned(), ".done".to_owned()]
 }
 
 fn hl7_files() -> String {

@@ -17,6 +17,8 @@ pub enum Field {
     ClinikoId,
     ControlId,
     Email,
+    /// A file in a feed's inbox, and a receipt in its folder.
+    FileName,
     FillerNumber,
     /// Family name, given name and birth date, joined by the caller.
     NameAndBirthDate,
@@ -30,6 +32,7 @@ impl Field {
             Self::ClinikoId => "cliniko id",
             Self::ControlId => "control id",
             Self::Email => "email",
+            Self::FileName => "file name",
             Self::FillerNumber => "filler number",
             Self::NameAndBirthDate => "name and birth date",
             Self::NhsNumber => "nhs number",
@@ -46,6 +49,8 @@ impl Field {
             Self::Email | Self::NameAndBirthDate => {
                 value.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
             }
+            // A file's name is its sender's own, to the last space.
+            Self::FileName => value.to_owned(),
             Self::ClinikoId | Self::ControlId | Self::FillerNumber => value.trim().to_owned(),
         }
     }

@@ -46,6 +46,12 @@ tables! {
     /// Durable counts by name, eight bytes big-endian. Written by the backend itself.
     Counters = "counters",
     Documents = "documents",
+    /// The bytes of the files below.
+    DropContents = "drop_contents",
+    /// Files that wait in a feed's inbox.
+    Drops = "drops",
+    /// What became of files that were taken.
+    FileReceipts = "file_receipts",
     /// Files taken from laboratories' servers, by feed and a keyed digest of what each is known by.
     Fetched = "fetched",
     Holds = "holds",

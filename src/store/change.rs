@@ -86,6 +86,11 @@ impl Change {
         self.index(table, key, scope, field, value)
     }
 
+    /// A conflict if any row of the table has this identifier.
+    pub fn expect_unindexed(&mut self, table: Table, scope: &Scope, field: Field, value: &str) -> &mut Self {
+        self.step(Step::ExpectUnindexed(lookup(table, scope, field, value)))
+    }
+
     /// Takes back what [`Change::index`] wrote.
     pub fn unindex(
         &mut self,

@@ -244,6 +244,17 @@ impl TestGateway {
         self.running().mllps.unwrap()
     }
 
+    pub(crate) fn sftp(&self) -> SocketAddr {
+        self.running().sftp.unwrap()
+    }
+
+    /// The names of all files in the gateway's folder.
+    pub(crate) fn tree(&self) -> BTreeSet<PathBuf> {
+        let folders = [self.folder.path().to_owned(), self.data()];
+        let entries = folders.iter().flat_map(|it| fs::read_dir(it).unwrap());
+        entries.map(|it| it.unwrap().path()).collect()
+    }
+
     pub(crate) fn cliniko(&self) -> &cliniko::Running {
         &self.simulated
     }

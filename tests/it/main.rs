@@ -33,6 +33,8 @@ mod outbox;
 #[cfg(test)]
 mod schemas;
 #[cfg(test)]
+mod sftp;
+#[cfg(test)]
 mod sftp_poll;
 #[cfg(test)]
 mod store;
