@@ -4,6 +4,7 @@
 //! pass on what [`Intake::receive`] gives back. The same bytes again get the same answer and make nothing new (R6).
 //! What the answer says is decided in [`verdict`].
 
+mod file;
 mod verdict;
 
 use std::borrow::Cow;
@@ -14,6 +15,7 @@ use crate::diagnostic::Diagnostic;
 use crate::formats::hl7v2;
 use crate::formats::hl7v2::acknowledgement;
 use crate::formats::hl7v2::acknowledgement::Outcome;
+use crate::formats::hl7v2::batch;
 use crate::pipeline::Pipeline;
 use crate::pipeline::feeds::Feed;
 use crate::pipeline::feeds::OnStoreFailure;
@@ -34,6 +36,8 @@ use crate::store::Change;
 use crate::store::Table;
 use crate::telemetry::Chain;
 
+pub use self::file::FILE_MESSAGES_MAX;
+pub use self::file::FileAnswer;
 pub use self::verdict::rejection;
 
 /// How often a message that races another of its control id is decided anew. Each try sees one more stored.
@@ -65,11 +69,15 @@ impl Intake {
         Self(pipeline)
     }
 
-    /// Keeps one HL7 v2 message that says itself who sends it, and answers it.
+    /// Keeps one HL7 v2 frame that says itself who sends it, and answers it: a message, or a batch.
     ///
-    /// When this returns an acknowledgement that accepts, the message is flushed.
+    /// When this returns an acknowledgement that accepts, what it accepts is flushed.
     pub async fn receive(&self, raw: &[u8]) -> Answer {
         let decoded = hl7v2::decode(raw);
+        if batch::is_batch(raw, &decoded) {
+            drop(decoded);
+            return self.receive_parts(None, raw).await.into_answer();
+        }
         let verdict = verdict::decide(&decoded, &self.0.feeds);
         self.answer(raw, &Content::of(decoded.message.as_ref()), &verdict).await
     }
@@ -240,12 +248,20 @@ impl Intake {
         let mode = message.map_or(acknowledgement::Mode::Original, acknowledgement::Mode::of);
         // Enhanced mode's first answer, the commit, is given here; application answers follow the mapping.
         let code = mode.answers(verdict.outcome).into_iter().next()?;
+        let (control_id, time) = (self.fresh_control_id(), self.time());
+        let fresh = acknowledgement::Fresh { control_id: &control_id, time: &time };
+        Some((code.as_str(), acknowledgement::build(message, code, &verdict.problems(), fresh)))
+    }
+
+    fn fresh_control_id(&self) -> String {
         let id = self.0.clock.new_id().to_string();
         // MSH-10 has 20 characters before version 2.7; the end of an id is what tells it from others.
-        let control_id = id.get(id.len().saturating_sub(20)..).unwrap_or(&id);
-        let time = self.0.clock.now().strftime("%Y%m%d%H%M%S+0000").to_string();
-        let fresh = acknowledgement::Fresh { control_id, time: &time };
-        Some((code.as_str(), acknowledgement::build(message, code, &verdict.problems(), fresh)))
+        id.get(id.len().saturating_sub(20)..).unwrap_or(&id).to_owned()
+    }
+
+    /// Now, in HL7's spelling.
+    fn time(&self) -> String {
+        self.0.clock.now().strftime("%Y%m%d%H%M%S+0000").to_string()
     }
 
     /// The store cannot be written: nothing is claimed, and the connection ends.

@@ -7,6 +7,7 @@
 pub mod call;
 pub mod case;
 pub mod clinic;
+pub mod file;
 pub mod job;
 pub mod message;
 pub mod order;
@@ -72,6 +73,8 @@ macro_rules! ids {
 }
 
 ids! {
+    /// A kept batch or file.
+    FileId,
     /// A kept message.
     MessageId,
     /// A report version under review.

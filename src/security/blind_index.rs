@@ -16,6 +16,7 @@ pub const INDEX_BYTES: usize = 32;
 pub enum Field {
     ClinikoId,
     ControlId,
+    Digest,
     Email,
     FillerNumber,
     /// Family name, given name and birth date, joined by the caller.
@@ -29,6 +30,7 @@ impl Field {
         match self {
             Self::ClinikoId => "cliniko id",
             Self::ControlId => "control id",
+            Self::Digest => "digest",
             Self::Email => "email",
             Self::FillerNumber => "filler number",
             Self::NameAndBirthDate => "name and birth date",
@@ -46,7 +48,7 @@ impl Field {
             Self::Email | Self::NameAndBirthDate => {
                 value.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
             }
-            Self::ClinikoId | Self::ControlId | Self::FillerNumber => value.trim().to_owned(),
+            Self::ClinikoId | Self::ControlId | Self::Digest | Self::FillerNumber => value.trim().to_owned(),
         }
     }
 }

@@ -46,6 +46,8 @@ tables! {
     /// Durable counts by name, eight bytes big-endian. Written by the backend itself.
     Counters = "counters",
     Documents = "documents",
+    /// What came around the messages of a batch or file, and in which order.
+    Files = "files",
     Holds = "holds",
     /// Blind index and row key, to nothing.
     Index = "index",

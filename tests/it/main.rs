@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod api;
 #[cfg(test)]
+mod batch;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod cliniko_simulator;

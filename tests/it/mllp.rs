@@ -20,7 +20,7 @@ use crate::harness::TestGateway;
 use crate::harness::until;
 
 /// A report of one invented result, of a patient whom no clinic has.
-fn oru(control_id: &str) -> String {
+pub(crate) fn oru(control_id: &str) -> String {
     format!(
         "MSH|^~\\&|LAB|FAC|HAEMOSYNC|CLINIC|20261122100000+0000||ORU^R01^ORU_R01|{control_id}|P|2.5.1\r\
          PID|1||||Nobodyhere^Zebedee||19610203|M\r\
@@ -30,7 +30,7 @@ fn oru(control_id: &str) -> String {
 }
 
 /// The message with another value in one field of its header.
-fn with_header(message: &str, field: usize, value: &str) -> String {
+pub(crate) fn with_header(message: &str, field: usize, value: &str) -> String {
     let (header, rest) = message.split_once('\r').unwrap();
     let mut fields: Vec<&str> = header.split('|').collect();
     fields.resize(fields.len().max(field), "");
@@ -38,35 +38,35 @@ fn with_header(message: &str, field: usize, value: &str) -> String {
     format!("{}\r{rest}", fields.join("|"))
 }
 
-fn frame(message: &str) -> Vec<u8> {
+pub(crate) fn frame(message: &str) -> Vec<u8> {
     [b"\x0b", message.as_bytes(), b"\x1c\r"].concat()
 }
 
 /// A laboratory's side of a connection, byte by byte.
-struct Wire<S> {
+pub(crate) struct Wire<S> {
     stream: S,
     received: Vec<u8>,
 }
 
 impl Wire<TcpStream> {
-    async fn connect(gateway: &TestGateway) -> Self {
+    pub(crate) async fn connect(gateway: &TestGateway) -> Self {
         Self::over(TcpStream::connect(gateway.mllp()).await.unwrap())
     }
 
-    fn over(stream: TcpStream) -> Self {
+    pub(crate) fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         Self { stream, received: Vec::new() }
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    async fn write(&mut self, bytes: &[u8]) {
+    pub(crate) async fn write(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
         self.stream.flush().await.unwrap();
     }
 
     /// The next answer, without its frame; `None` when the connection ends before one begins.
-    async fn try_answer(&mut self) -> Option<Vec<u8>> {
+    pub(crate) async fn try_answer(&mut self) -> Option<Vec<u8>> {
         loop {
             if let Some(end) = self.received.windows(2).position(|it| it == b"\x1c\r") {
                 let answer: Vec<u8> = self.received.drain(..end + 2).collect();
@@ -82,37 +82,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    async fn answer(&mut self) -> String {
+    pub(crate) async fn answer(&mut self) -> String {
         String::from_utf8(self.try_answer().await.expect("the connection ended without an answer")).unwrap()
     }
 
     /// Sends a message and gives its answer.
-    async fn ask(&mut self, message: &str) -> String {
+    pub(crate) async fn ask(&mut self, message: &str) -> String {
         self.write(&frame(message)).await;
         self.answer().await
     }
 
     /// The connection ends, by the other side, and nothing more comes.
-    async fn ends(&mut self) {
+    pub(crate) async fn ends(&mut self) {
         assert_eq!(self.try_answer().await, None);
     }
 
     /// Says that no more comes, and sees that no answer is left over.
-    async fn end(mut self) {
+    pub(crate) async fn end(mut self) {
         self.stream.shutdown().await.unwrap();
         self.ends().await;
     }
 }
 
 /// Field `number` of the first segment `name` of an answer; MSH counted as the standard does.
-fn field<'a>(answer: &'a str, name: &str, number: usize) -> &'a str {
+pub(crate) fn field<'a>(answer: &'a str, name: &str, number: usize) -> &'a str {
     let segment = answer.split('\r').find(|segment| segment.starts_with(name));
     let index = if name == "MSH" { number - 1 } else { number };
     segment.and_then(|segment| segment.split('|').nth(index)).unwrap_or_default()
 }
 
 /// MSA-1 and MSA-2.
-fn verdict(answer: &str) -> (&str, &str) {
+pub(crate) fn verdict(answer: &str) -> (&str, &str) {
     (field(answer, "MSA", 1), field(answer, "MSA", 2))
 }
 
