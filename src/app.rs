@@ -29,6 +29,8 @@ use crate::pipeline::Wake;
 use crate::pipeline::accounts::Accounts;
 use crate::pipeline::advance::prepare;
 use crate::pipeline::advance::read;
+use crate::pipeline::application_ack;
+use crate::pipeline::application_ack::Awaited;
 use crate::pipeline::deliver;
 use crate::pipeline::intake::Intake;
 use crate::pipeline::sessions::Sessions;
@@ -139,6 +141,7 @@ pub async fn start(
         outbound,
         dangerous_test_nhs_numbers: config.dangerous_test_nhs_numbers,
         wake: Wake::default(),
+        awaited: Awaited::default(),
         run,
         started_ms,
     });
@@ -160,6 +163,7 @@ pub async fn start(
     lanes.spawn(read::run(Arc::clone(&pipeline)));
     lanes.spawn(prepare::run(Arc::clone(&pipeline)));
     lanes.spawn(deliver::run(Arc::clone(&pipeline)));
+    lanes.spawn(application_ack::run(Arc::clone(&pipeline)));
     let socket = directory.join(admin::SOCKET_NAME);
     Ok(Running { mllp: plain, mllps: tls, http, pipeline, sessions, socket, stop, doors, lanes })
 }

@@ -4,6 +4,7 @@
 //! jobs, work lists) is plain and holds ids, words and times only. Each record says its table, key and scope here and
 //! nowhere else.
 
+pub mod acknowledgement;
 pub mod call;
 pub mod case;
 pub mod clinic;

@@ -35,6 +35,10 @@ macro_rules! tables {
 }
 
 tables! {
+    /// Application acknowledgements owed to laboratories' own listeners, by message.
+    Acknowledgements = "acknowledgements",
+    /// Documents that came inside messages: report, and their place in it.
+    Attachments = "attachments",
     /// The audit chain: sequence (big-endian) to link. Written by the backend itself.
     Audit = "audit",
     /// Planned Cliniko calls and their receipts.

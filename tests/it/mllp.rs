@@ -1,6 +1,7 @@
 //! The MLLP listener over real sockets: one answer for each message that is owed one, in order, however bytes arrive.
 
 mod acknowledgements;
+mod application;
 mod store_failures;
 mod tls;
 
@@ -95,6 +96,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// The connection ends, by the other side, and nothing more comes.
     pub(crate) async fn ends(&mut self) {
         assert_eq!(self.try_answer().await, None);
+    }
+
+    pub(crate) async fn shutdown(&mut self) {
+        self.stream.shutdown().await.unwrap();
     }
 
     /// Says that no more comes, and sees that no answer is left over.

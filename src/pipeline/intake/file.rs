@@ -244,10 +244,10 @@ impl Intake {
         }
         let comments: Vec<String> = answer.diagnostics.iter().map(comment).collect();
         let acknowledgements: Vec<_> = answer.messages.iter().map(|it| it.bytes.clone()).collect();
-        let time = self.time();
+        let time = self.0.hl7_time();
         let said =
             batch::Said { acknowledgements: &acknowledgements, comment: &comments.join("; "), time: &time };
-        answer.bytes = Some(batch::reply(raw, split, &said, &mut || self.fresh_control_id()));
+        answer.bytes = Some(batch::reply(raw, split, &said, &mut || self.0.fresh_control_id()));
         answer
     }
 }
