@@ -32,6 +32,8 @@ use crate::pipeline::Wake;
 use crate::pipeline::accounts::Accounts;
 use crate::pipeline::advance::prepare;
 use crate::pipeline::advance::read;
+use crate::pipeline::application_ack;
+use crate::pipeline::application_ack::Awaited;
 use crate::pipeline::deliver;
 use crate::pipeline::fetches::Fetches;
 use crate::pipeline::intake::Intake;
@@ -148,6 +150,7 @@ pub async fn start(
         outbound,
         dangerous_test_nhs_numbers: config.dangerous_test_nhs_numbers,
         wake: Wake::default(),
+        awaited: Awaited::default(),
         run,
         started_ms,
     });
@@ -181,6 +184,7 @@ pub async fn start(
     lanes.spawn(read::run(Arc::clone(&pipeline)));
     lanes.spawn(prepare::run(Arc::clone(&pipeline)));
     lanes.spawn(deliver::run(Arc::clone(&pipeline)));
+    lanes.spawn(application_ack::run(Arc::clone(&pipeline)));
     let socket = directory.join(admin::SOCKET_NAME);
     Ok(Running {
         mllp: plain,

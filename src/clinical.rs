@@ -2,6 +2,7 @@
 //!
 //! Cannot tell the time, draw an id, read a file or fail for want of a network: all of these arrive as arguments.
 
+pub mod attachment;
 pub mod document;
 pub mod fhir;
 pub mod interpret;

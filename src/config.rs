@@ -25,6 +25,7 @@ use crate::diagnostic::Diagnostic;
 use crate::diagnostic::has_errors;
 use crate::inbound;
 use crate::pipeline::accounts;
+use crate::pipeline::feeds::ApplicationAcks;
 use crate::pipeline::feeds::Door;
 use crate::pipeline::feeds::Feed;
 use crate::pipeline::feeds::Feeds;
@@ -265,6 +266,18 @@ fn feeds(labs: &[raw::Lab], mllp: &inbound::mllp::Config, found: &mut Vec<Diagno
                         .help("add `senders = [\"APPLICATION|FACILITY\"]`, as MSH-3 and MSH-4 of the laboratory say"),
                 );
             }
+            if application_acks(&feed.application_acks).is_none() {
+                found.push(
+                    Diagnostic::error(
+                        Code::new("C003"),
+                        "`application_acks` is no way an acknowledgement can go",
+                    )
+                    .at(format!("lab.feed `{}`", feed.name))
+                    .help(
+                        "write \"same-connection\", \"none\", or the laboratory's listener as \"HOST:PORT\"",
+                    ),
+                );
+            }
             feeds.push(Arc::new(typed_feed(lab, feed)));
         }
     }
@@ -296,6 +309,7 @@ fn typed_feed(lab: &raw::Lab, feed: &raw::Feed) -> Feed {
         },
         client_certificates: feed.client_certificates.iter().map(|name| certificate_name(name)).collect(),
         routes: lab.route.iter().map(typed_route).collect(),
+        application_acks: application_acks(&feed.application_acks).unwrap_or(ApplicationAcks::None),
     }
 }
 
@@ -309,6 +323,18 @@ fn typed_route(route: &raw::Route) -> Route {
         clinic: route.clinic.clone(),
         accounts: route.accounts.clone(),
         facilities: route.facilities.clone(),
+    }
+}
+
+fn application_acks(word: &str) -> Option<ApplicationAcks> {
+    match word {
+        "none" => Some(ApplicationAcks::None),
+        "same-connection" => Some(ApplicationAcks::SameConnection),
+        address => {
+            let (host, port) = address.rsplit_once(':')?;
+            let is_port = port.parse::<u16>().is_ok_and(|port| port > 0);
+            (!host.is_empty() && is_port).then(|| ApplicationAcks::Address(address.to_owned()))
+        }
     }
 }
 

@@ -1,3 +1,4 @@
 //! What leaves the gateway, one client for each destination. A client keeps nothing and decides nothing.
 
 pub mod cliniko;
+pub mod mllp;

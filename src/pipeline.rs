@@ -13,6 +13,7 @@
 
 pub mod accounts;
 pub mod advance;
+pub mod application_ack;
 pub mod deliver;
 pub mod feeds;
 pub mod fetches;
@@ -34,6 +35,7 @@ use crate::clinical::mapping::outbound;
 use crate::clock::Clock;
 use crate::clock::Id;
 use crate::pipeline::accounts::Accounts;
+use crate::pipeline::application_ack::Awaited;
 use crate::pipeline::feeds::Feeds;
 use crate::store::Store;
 
@@ -50,15 +52,32 @@ pub struct Pipeline {
     /// Accept NHS numbers of the 9xx range; never for real patients.
     pub dangerous_test_nhs_numbers: bool,
     pub wake: Wake,
+    /// Connections that wait for enhanced mode's second answer.
+    pub awaited: Awaited,
     /// Names this run of the gateway: times of another run are not comparable.
     pub run: Id,
     /// The monotonic clock at the start of this run, in milliseconds.
     pub started_ms: u64,
 }
 
+impl Pipeline {
+    /// A control id for a message of ours.
+    fn fresh_control_id(&self) -> String {
+        let id = self.clock.new_id().to_string();
+        // MSH-10 has 20 characters before version 2.7; the end of an id is what tells it from others.
+        id.get(id.len().saturating_sub(20)..).unwrap_or(&id).to_owned()
+    }
+
+    /// Now, in HL7's spelling.
+    fn hl7_time(&self) -> String {
+        self.clock.now().strftime("%Y%m%d%H%M%S+0000").to_string()
+    }
+}
+
 /// Rings when a lane may have new work, so that nobody has to wait for the next look.
 #[derive(Debug, Default)]
 pub struct Wake {
+    pub acknowledge: Notify,
     pub read: Notify,
     pub prepare: Notify,
     pub deliver: Notify,

@@ -8,7 +8,7 @@
 
 mod catalog;
 mod compile;
-mod deviation;
+pub mod deviation;
 pub mod inbound;
 pub mod language;
 pub mod outbound;

@@ -227,6 +227,9 @@ pub(crate) struct Feed {
     pub processing_ids: Vec<String>,
     #[serde(default)]
     pub on_store_failure: OnStoreFailure,
+    /// Where the application acknowledgements go that MSH-16 asks for: `same-connection`, `none`, or `HOST:PORT`.
+    #[serde(default = "same_connection")]
+    pub application_acks: String,
     #[serde(default)]
     pub dangerous_any_sender: bool,
     /// SFTP: the public keys that sign in, in OpenSSH's form.
@@ -345,6 +348,10 @@ pub(crate) enum OnStoreFailure {
 
 fn five_minutes() -> u32 {
     300
+}
+
+fn same_connection() -> String {
+    "same-connection".to_owned()
 }
 
 fn production() -> Vec<String> {

@@ -27,7 +27,7 @@ pub(super) const PREFIX: &str = "/api/v1";
 pub(super) type Route = (&'static str, &'static [&'static str], MethodRouter<State>);
 
 /// Every route, as the API's description has them.
-pub(super) fn routes() -> [Route; 17] {
+pub(super) fn routes() -> [Route; 18] {
     [
         ("/session", &["delete", "post"], post(session::open).delete(session::end)),
         ("/orders", &["post"], post(orders::place)),
@@ -35,6 +35,7 @@ pub(super) fn routes() -> [Route; 17] {
         ("/patients/{id}/nhs-number/confirm", &["post"], post(orders::confirm_nhs_number)),
         ("/cases", &["get"], get(cases::list)),
         ("/cases/{id}", &["get"], get(cases::show)),
+        ("/cases/{id}/attachments/{number}", &["get"], get(cases::attachment)),
         ("/cases/{id}/documents/clinician.pdf", &["get"], get(cases::clinician_pdf)),
         ("/cases/{id}/documents/patient.pdf", &["get"], get(cases::patient_pdf)),
         ("/cases/{id}/text", &["patch"], patch(cases::edit)),
@@ -53,6 +54,21 @@ pub(super) fn router() -> Router<State> {
     routes().into_iter().fold(Router::new(), |router, (path, _, answer)| router.route(path, answer))
 }
 
+/// A document of the laboratory's, to be saved and never shown in our own name: a browser must not run what is in it.
+pub(super) fn download(name: &str, media_type: Option<&str>, bytes: Vec<u8>) -> Response {
+    let (kind, ending) = match media_type {
+        Some("application/pdf") => ("application/pdf", "pdf"),
+        Some("image/jpeg") => ("image/jpeg", "jpg"),
+        Some("image/png") => ("image/png", "png"),
+        Some("image/tiff") => ("image/tiff", "tif"),
+        // Whatever else it is said to be, the reader's machine decides what opens it.
+        _ => ("application/octet-stream", "bin"),
+    };
+    let disposition = format!("attachment; filename=\"{name}.{ending}\"");
+    ([(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, disposition)], bytes)
+        .into_response()
+}
+
 /// A document for a person to read; its name says nothing of whose it is.
 pub(super) fn pdf(name: &str, bytes: Vec<u8>) -> Response {
     let disposition = format!("inline; filename=\"{name}.pdf\"");
@@ -61,4 +77,25 @@ pub(super) fn pdf(name: &str, bytes: Vec<u8>) -> Response {
         bytes,
     )
         .into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::header;
+
+    use super::download;
+
+    #[test]
+    fn a_document_of_a_laboratory_is_saved_and_never_shown_in_our_name() {
+        for (media_type, kind, ending) in [
+            (Some("application/pdf"), "application/pdf", "pdf"),
+            (Some("text/html"), "application/octet-stream", "bin"),
+            (None, "application/octet-stream", "bin"),
+        ] {
+            let answer = download("case-1", media_type, b"bytes".to_vec());
+            assert_eq!(answer.headers()[header::CONTENT_TYPE], kind);
+            let disposition = format!("attachment; filename=\"case-1.{ending}\"");
+            assert_eq!(answer.headers()[header::CONTENT_DISPOSITION], disposition.as_str());
+        }
+    }
 }

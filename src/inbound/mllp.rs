@@ -19,12 +19,14 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::formats::mllp::Decoder;
 use crate::formats::mllp::Event;
 use crate::formats::mllp::encode;
+use crate::pipeline::application_ack::CONNECTION_ANSWERS_MAX;
 use crate::pipeline::intake::Intake;
 use crate::pipeline::shutdown::Shutdown;
 use crate::telemetry::Chain;
@@ -215,6 +217,8 @@ impl Door {
         mut stream: impl AsyncRead + AsyncWrite + Unpin,
         names: &[String],
     ) -> io::Result<()> {
+        let (connection, mut later) = mpsc::channel(CONNECTION_ANSWERS_MAX);
+        self.intake = self.intake.on(connection);
         let mut decoder = Decoder::new(self.config.frame_bytes_max);
         let mut chunk = vec![0; CHUNK_BYTES];
         loop {
@@ -222,12 +226,18 @@ impl Door {
             let read = tokio::select! {
                 // A frame that has begun may end; the listener bounds how long.
                 () = self.shutdown.requested(), if !decoder.is_inside() => return Ok(()),
+                // An answer that was not ready before goes out between others, never inside one.
+                Some(answer) = later.recv() => {
+                    write(&mut stream, &answer).await?;
+                    continue;
+                }
                 read = tokio::time::timeout(patience, stream.read(&mut chunk)) => read,
             };
             let events = match read {
                 Ok(Ok(0)) => {
                     self.answer(&mut stream, decoder.finish(), names).await?;
-                    return Ok(());
+                    drop(self);
+                    return last_answers(&mut stream, &mut later).await;
                 }
                 Ok(Ok(count)) => decoder.push(chunk.get(..count).unwrap_or_default()),
                 Ok(Err(error)) => return Err(error),
@@ -241,7 +251,11 @@ impl Door {
                 }
                 Err(_) => return Ok(()),
             };
-            if self.answer(&mut stream, events, names).await? {
+            let is_over = self.answer(&mut stream, events, names).await?;
+            while let Ok(answer) = later.try_recv() {
+                write(&mut stream, &answer).await?;
+            }
+            if is_over {
                 linger(&mut stream, &mut chunk).await;
                 return Ok(());
             }
@@ -286,11 +300,7 @@ impl Door {
                 }
             };
             if let Some(bytes) = &answer.bytes {
-                let write = async {
-                    stream.write_all(&encode(bytes)).await?;
-                    stream.flush().await
-                };
-                tokio::time::timeout(WRITE, write).await.map_err(io::Error::from)??;
+                write(stream, bytes).await?;
             }
             if answer.close {
                 let _peer_may_be_gone = stream.shutdown().await;
@@ -299,6 +309,28 @@ impl Door {
         }
         Ok(false)
     }
+}
+
+async fn write(stream: &mut (impl AsyncWrite + Unpin), answer: &[u8]) -> io::Result<()> {
+    let writing = async {
+        stream.write_all(&encode(answer)).await?;
+        stream.flush().await
+    };
+    tokio::time::timeout(WRITE, writing).await.map_err(io::Error::from)?
+}
+
+/// The peer sends no more and may still read: what it was promised follows, as far as it is made in time.
+async fn last_answers(
+    stream: &mut (impl AsyncWrite + Unpin),
+    later: &mut mpsc::Receiver<Vec<u8>>,
+) -> io::Result<()> {
+    let giving = async {
+        while let Some(answer) = later.recv().await {
+            write(stream, &answer).await?;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(LINGER, giving).await.unwrap_or(Ok(()))
 }
 
 /// Reads on, for a while, what a peer still writes after its last answer. Closing a socket with unread bytes resets

@@ -15,6 +15,7 @@ pub struct Feed {
     /// MSH-11 values this feed takes (table 0103).
     pub processing_ids: Vec<String>,
     pub on_store_failure: OnStoreFailure,
+    pub application_acks: ApplicationAcks,
     /// Over TLS: the names of which the sender's certificate must bear one. Empty: any that the authority vouches for.
     pub client_certificates: Vec<String>,
     /// Which clinic a report goes to, where the laboratory serves several.
@@ -45,6 +46,17 @@ impl Feed {
         let clinic = fitting.next()?.clinic.as_str();
         fitting.all(|route| route.clinic == clinic).then_some(clinic)
     }
+}
+
+/// Where enhanced mode's second answer goes, for messages whose MSH-16 asks for one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApplicationAcks {
+    /// The laboratory's own MLLP listener, as `HOST:PORT`.
+    Address(String),
+    /// Nowhere after the mapping: what can be said is said at once.
+    None,
+    /// The connection the message came by, while it is open.
+    SameConnection,
 }
 
 /// By which of our faces a feed comes in.

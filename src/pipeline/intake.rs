@@ -5,6 +5,7 @@
 //! What the answer says is decided in [`verdict`].
 
 mod content;
+mod file;
 pub mod tree;
 mod verdict;
 
@@ -18,7 +19,11 @@ use crate::diagnostic::Diagnostic;
 use crate::formats::hl7v2;
 use crate::formats::hl7v2::acknowledgement;
 use crate::formats::hl7v2::acknowledgement::Outcome;
+use crate::formats::hl7v2::batch;
 use crate::pipeline::Pipeline;
+use crate::pipeline::application_ack;
+use crate::pipeline::application_ack::Connection;
+use crate::pipeline::feeds::ApplicationAcks;
 use crate::pipeline::feeds::Feed;
 use crate::pipeline::feeds::OnStoreFailure;
 use crate::pipeline::intake::content::Content;
@@ -39,6 +44,8 @@ use crate::store::Change;
 use crate::store::Table;
 use crate::telemetry::Chain;
 
+pub use self::file::FILE_MESSAGES_MAX;
+pub use self::file::FileAnswer;
 pub use self::verdict::rejection;
 
 /// How often a message that races another of its control id is decided anew. Each try sees one more stored.
@@ -63,11 +70,17 @@ pub struct Answer {
 
 /// Takes raw messages from a source and gives back their answers.
 #[derive(Debug, Clone)]
-pub struct Intake(Arc<Pipeline>);
+pub struct Intake(Arc<Pipeline>, Option<Connection>);
 
 impl Intake {
     pub const fn new(pipeline: Arc<Pipeline>) -> Self {
-        Self(pipeline)
+        Self(pipeline, None)
+    }
+
+    /// The same for one connection, which takes enhanced mode's second answers when they are made.
+    #[must_use]
+    pub fn on(&self, connection: Connection) -> Self {
+        Self(Arc::clone(&self.0), Some(connection))
     }
 
     /// What time it is for the doors, which have no clock of their own.
@@ -75,9 +88,9 @@ impl Intake {
         self.0.clock.now()
     }
 
-    /// Keeps one HL7 v2 message that says itself who sends it, and answers it.
+    /// Keeps one HL7 v2 frame that says itself who sends it, and answers it: a message, or a batch.
     ///
-    /// When this returns an acknowledgement that accepts, the message is flushed.
+    /// When this returns an acknowledgement that accepts, what it accepts is flushed.
     pub async fn receive(&self, raw: &[u8]) -> Answer {
         self.receive_certified(&[], raw).await
     }
@@ -85,6 +98,10 @@ impl Intake {
     /// The same, for a sender whose certificate bears these names.
     pub async fn receive_certified(&self, names: &[String], raw: &[u8]) -> Answer {
         let decoded = hl7v2::decode(raw);
+        if batch::is_batch(raw, &decoded) {
+            drop(decoded);
+            return self.receive_parts(None, names, raw).await.into_answer();
+        }
         let verdict = verdict::decide_certified(&decoded, &self.0.feeds, names);
         self.answer(raw, &Content::of(decoded.message.as_ref()), &verdict).await
     }
@@ -143,7 +160,12 @@ impl Intake {
                 self.count_duplicate(&scope).await?;
                 return Ok(first);
             }
-            match self.0.store.commit(change).await {
+            self.await_answer(&answer, content, verdict);
+            let committed = self.0.store.commit(change).await;
+            if committed.is_err() {
+                answer.message.inspect(|id| self.0.awaited.forget(*id));
+            }
+            match committed {
                 Ok(_) => {
                     if verdict.is_impostor() {
                         let feed = verdict.feed.as_ref().map(|feed| feed.name.as_str());
@@ -156,6 +178,7 @@ impl Intake {
                     match self.earlier(&content.control_id, &sha256, &scope)? {
                         Some(answer) => {
                             self.count_duplicate(&scope).await?;
+                            self.answer_again(&answer, raw, content, verdict)?;
                             return Ok(answer);
                         }
                         None => conflict = Some(verdict.conflicting(content.format)),
@@ -277,8 +300,8 @@ impl Intake {
         if let Some(ack) = ack {
             entry = entry.with("ack", ack);
         }
-        let answered = acknowledgement.clone().unwrap_or_default();
-        Message::new(facts, answered, ack.map(str::to_owned), raw).put(&mut change, id, scope);
+        let answered = acknowledgement.as_deref().unwrap_or_default();
+        Message::put(&mut change, id, scope, facts, (ack, answered), raw);
         change.put_plain(Table::MessageStates, &id.key(), Standing::new(state, feed).encode());
         change.count(state.counter(), 1);
         change.audit(entry);
@@ -309,6 +332,50 @@ impl Intake {
         self.0.store.commit(change).await.map(drop)
     }
 
+    /// Whether enhanced mode's second answer to this message follows the mapping.
+    fn answers_later(&self, content: &Content<'_>, verdict: &Verdict) -> bool {
+        let way = verdict.feed.as_ref().map(|feed| &feed.application_acks);
+        let has_way = match way {
+            Some(ApplicationAcks::Address(_)) => true,
+            Some(ApplicationAcks::SameConnection) => self.1.is_some(),
+            Some(ApplicationAcks::None) | None => false,
+        };
+        has_way && verdict.is_accepted() && application_ack::is_asked(content.message)
+    }
+
+    /// Has the connection told what becomes of the message, from before anybody can read it.
+    fn await_answer(&self, answer: &Answer, content: &Content<'_>, verdict: &Verdict) {
+        let on_connection = verdict
+            .feed
+            .as_ref()
+            .is_some_and(|feed| feed.application_acks == ApplicationAcks::SameConnection);
+        if let (Some(id), Some(connection)) = (answer.message, &self.1)
+            && on_connection
+            && self.answers_later(content, verdict)
+        {
+            self.0.awaited.expect(id, connection.clone());
+        }
+    }
+
+    /// A message sent again may be sent for its second answer, which was lost with its connection.
+    fn answer_again(
+        &self,
+        answer: &Answer,
+        raw: &[u8],
+        content: &Content<'_>,
+        verdict: &Verdict,
+    ) -> Result<(), store::Error> {
+        self.await_answer(answer, content, verdict);
+        let Some(id) = answer.message else { return Ok(()) };
+        let Some(standing) = message::standing(&self.0.store, id)? else { return Ok(()) };
+        if standing.state != State::Waiting {
+            let said = message::diagnostics(&self.0.store, id, &standing.scope())?;
+            let built = application_ack::build(&self.0, raw, standing.state, &said, false);
+            self.0.awaited.answer(id, built.map(|(_, bytes)| bytes));
+        }
+        Ok(())
+    }
+
     /// MSA-1 and the acknowledgement it stands in; none for what is owed no answer. The word is the same for every
     /// format, the acknowledgement is HL7 v2's alone.
     fn acknowledge(
@@ -319,15 +386,15 @@ impl Intake {
         let message = content.message;
         let mode = message.map_or(acknowledgement::Mode::Original, acknowledgement::Mode::of);
         // Enhanced mode's first answer, the commit, is given here; application answers follow the mapping.
-        let code = mode.answers(verdict.outcome).into_iter().next()?;
+        let is_given_now = |code: &acknowledgement::Code| {
+            !self.answers_later(content, verdict) || *code == acknowledgement::Code::commit(verdict.outcome)
+        };
+        let code = mode.answers(verdict.outcome).into_iter().find(is_given_now)?;
         if content.format != Format::Hl7v2 {
             return Some((code.as_str(), None));
         }
-        let id = self.0.clock.new_id().to_string();
-        // MSH-10 has 20 characters before version 2.7; the end of an id is what tells it from others.
-        let control_id = id.get(id.len().saturating_sub(20)..).unwrap_or(&id);
-        let time = self.0.clock.now().strftime("%Y%m%d%H%M%S+0000").to_string();
-        let fresh = acknowledgement::Fresh { control_id, time: &time };
+        let (control_id, time) = (self.0.fresh_control_id(), self.0.hl7_time());
+        let fresh = acknowledgement::Fresh { control_id: &control_id, time: &time };
         Some((code.as_str(), Some(acknowledgement::build(message, code, &verdict.problems(), fresh))))
     }
 

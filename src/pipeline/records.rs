@@ -4,11 +4,13 @@
 //! jobs, work lists) is plain and holds ids, words and times only. Each record says its table, key and scope here and
 //! nowhere else.
 
+pub mod acknowledgement;
 pub mod call;
 pub mod case;
 pub mod clinic;
 pub mod dropped;
 pub mod fetched;
+pub mod file;
 pub mod job;
 pub mod message;
 pub mod order;
@@ -74,6 +76,8 @@ macro_rules! ids {
 }
 
 ids! {
+    /// A kept batch or file.
+    FileId,
     /// A kept message.
     MessageId,
     /// A report version under review.

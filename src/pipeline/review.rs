@@ -17,12 +17,14 @@ use std::sync::Arc;
 
 use crate::audit;
 use crate::clinical::document::Kind;
+use crate::clinical::model::Attachment;
 use crate::pipeline::Pipeline;
 use crate::pipeline::records::CaseId;
 use crate::pipeline::records::call;
 use crate::pipeline::records::call::Call;
 use crate::pipeline::records::case;
 use crate::pipeline::records::case::Stored;
+use crate::pipeline::records::report;
 use crate::pipeline::review::content::Draft;
 use crate::pipeline::review::content::sha256;
 use crate::pipeline::sessions::Actor;
@@ -146,6 +148,32 @@ pub async fn document(pipeline: &Pipeline, by: &Clinician, id: CaseId, kind: Kin
     );
     pipeline.store.commit(change).await?;
     Ok(pdf)
+}
+
+/// The bytes of the report's document `number`, counted from one, and what is known of it. Each look is audited.
+pub async fn attachment(
+    pipeline: &Pipeline,
+    by: &Clinician,
+    id: CaseId,
+    number: u16,
+) -> Result<(Attachment, Vec<u8>), Error> {
+    let actor = by.actor();
+    let stored = open(pipeline, actor, id)?;
+    let report = content::load_report(&pipeline.store, &stored.case)?;
+    let index = number.checked_sub(1).ok_or(Error::NotFound)?;
+    let attachment = report.attachments.get(usize::from(index)).ok_or(Error::NotFound)?;
+    let (key, clinic) = (stored.case.report, &stored.case.clinic);
+    let bytes =
+        report::attachment(&pipeline.store, key, clinic, index, attachment)?.ok_or(Error::NotFound)?;
+    let mut change = Change::new();
+    change.audit(
+        audit::Entry::new(pipeline.clock.now(), actor.user.to_string(), "attachment.read", id.to_string())
+            .of_clinic(actor.clinic.clone())
+            .with("number", u64::from(number))
+            .with("sha256", attachment.sha256.clone().unwrap_or_default()),
+    );
+    pipeline.store.commit(change).await?;
+    Ok((attachment.clone(), bytes))
 }
 
 /// The approved bytes of a document: what may be filed, and nothing else.

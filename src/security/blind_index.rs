@@ -16,6 +16,7 @@ pub const INDEX_BYTES: usize = 32;
 pub enum Field {
     ClinikoId,
     ControlId,
+    Digest,
     Email,
     /// A file in a feed's inbox, and a receipt in its folder.
     FileName,
@@ -31,6 +32,7 @@ impl Field {
         match self {
             Self::ClinikoId => "cliniko id",
             Self::ControlId => "control id",
+            Self::Digest => "digest",
             Self::Email => "email",
             Self::FileName => "file name",
             Self::FillerNumber => "filler number",
@@ -51,7 +53,7 @@ impl Field {
             }
             // A file's name is its sender's own, to the last space.
             Self::FileName => value.to_owned(),
-            Self::ClinikoId | Self::ControlId | Self::FillerNumber => value.trim().to_owned(),
+            Self::ClinikoId | Self::ControlId | Self::Digest | Self::FillerNumber => value.trim().to_owned(),
         }
     }
 }

@@ -35,6 +35,10 @@ macro_rules! tables {
 }
 
 tables! {
+    /// Application acknowledgements owed to laboratories' own listeners, by message.
+    Acknowledgements = "acknowledgements",
+    /// Documents that came inside messages: report, and their place in it.
+    Attachments = "attachments",
     /// The audit chain: sequence (big-endian) to link. Written by the backend itself.
     Audit = "audit",
     /// Planned Cliniko calls and their receipts.
@@ -54,6 +58,8 @@ tables! {
     FileReceipts = "file_receipts",
     /// Files taken from laboratories' servers, by feed and a keyed digest of what each is known by.
     Fetched = "fetched",
+    /// What came around the messages of a batch or file, and in which order.
+    Files = "files",
     Holds = "holds",
     /// Blind index and row key, to nothing.
     Index = "index",

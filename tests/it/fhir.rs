@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use haemosync_gateway::clinical::attachment;
 use haemosync_gateway::clinical::fhir::IdKey;
 use haemosync_gateway::clinical::fhir::bundle;
 use haemosync_gateway::clinical::fhir::collection;
@@ -14,7 +15,11 @@ use serde_json::json;
 const REPORT: &str = include_str!("fhir/report.json");
 
 fn report() -> Report {
-    serde_json::from_str(REPORT).unwrap()
+    let mut report: Report = serde_json::from_str(REPORT).unwrap();
+    let document = attachment::decode(Some("application/pdf"), "JVBERi0lJUVPRg==").unwrap();
+    assert_eq!(report.attachments[0].sha256, Some(document.sha256()));
+    report.attachments[0].document = Some(document);
+    report
 }
 
 fn text(reports: &[Report]) -> String {
@@ -228,7 +233,7 @@ fn a_document_points_at_its_report_and_its_result_at_the_document() {
     let attachment = &document["content"][0]["attachment"];
     assert_eq!(
         *attachment,
-        json!({"contentType": "application/pdf", "data": "JVBERi0=", "title": "Full report"})
+        json!({"contentType": "application/pdf", "data": "JVBERi0lJUVPRg==", "title": "Full report"})
     );
     let result =
         resources(&bundle, "Observation").into_iter().find(|it| it.get("derivedFrom").is_some()).unwrap();
@@ -238,13 +243,13 @@ fn a_document_points_at_its_report_and_its_result_at_the_document() {
 }
 
 #[test]
-fn a_document_that_is_not_base64_is_left_out_and_says_so() {
+fn a_document_that_is_not_at_hand_is_left_out_and_says_so() {
     let mut report = report();
-    report.attachments[0].base64 = Some("not base64!".to_owned().into());
+    report.attachments[0].document = None;
     let bundle = written(&[report]);
     let document = resources(&bundle, "DocumentReference")[0];
     assert_eq!(document["content"][0]["attachment"].get("data"), None);
-    assert_eq!(document["description"], "The document sent is not valid base64 and is left out");
+    assert_eq!(document["description"], "The document is kept by the gateway, with the case");
 }
 
 #[test]
@@ -278,7 +283,7 @@ fn no_reports_are_an_empty_bundle() {
 
 /// Puts a hostile text in place of every text a sender can choose.
 fn replace(value: &mut Value, texts: &mut impl Iterator<Item = String>) {
-    const FREE: [&str; 24] = [
+    const FREE: [&str; 23] = [
         "lab",
         "filler_number",
         "order_number",
@@ -301,7 +306,6 @@ fn replace(value: &mut Value, texts: &mut impl Iterator<Item = String>) {
         "sent",
         "performing_lab",
         "accession",
-        "base64",
         "title",
     ];
     match value {

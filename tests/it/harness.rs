@@ -24,6 +24,8 @@ use haemosync_gateway::clock::Clock;
 use haemosync_gateway::clock::SystemClock;
 use haemosync_gateway::config;
 use haemosync_gateway::http::admin;
+use haemosync_gateway::pipeline::feeds::Feed;
+use haemosync_gateway::pipeline::intake::Intake;
 use haemosync_gateway::pipeline::records::MessageId;
 use haemosync_gateway::pipeline::records::case;
 use haemosync_gateway::pipeline::records::clinic::Clinic;
@@ -230,6 +232,15 @@ impl TestGateway {
 
     pub(crate) fn store(&self) -> &Store {
         &self.running().pipeline.store
+    }
+
+    /// The door every other door leads to.
+    pub(crate) fn intake(&self) -> Intake {
+        Intake::new(Arc::clone(&self.running().pipeline))
+    }
+
+    pub(crate) fn feed(&self, name: &str) -> Arc<Feed> {
+        Arc::clone(self.running().pipeline.feeds.named(name).unwrap())
     }
 
     pub(crate) fn mllp(&self) -> SocketAddr {

@@ -1,6 +1,7 @@
 //! The MLLP listener over real sockets: one answer for each message that is owed one, in order, however bytes arrive.
 
 mod acknowledgements;
+mod application;
 mod store_failures;
 mod tls;
 
@@ -38,35 +39,35 @@ pub(crate) fn with_header(message: &str, field: usize, value: &str) -> String {
     format!("{}\r{rest}", fields.join("|"))
 }
 
-fn frame(message: &str) -> Vec<u8> {
+pub(crate) fn frame(message: &str) -> Vec<u8> {
     [b"\x0b", message.as_bytes(), b"\x1c\r"].concat()
 }
 
 /// A laboratory's side of a connection, byte by byte.
-struct Wire<S> {
+pub(crate) struct Wire<S> {
     stream: S,
     received: Vec<u8>,
 }
 
 impl Wire<TcpStream> {
-    async fn connect(gateway: &TestGateway) -> Self {
+    pub(crate) async fn connect(gateway: &TestGateway) -> Self {
         Self::over(TcpStream::connect(gateway.mllp()).await.unwrap())
     }
 
-    fn over(stream: TcpStream) -> Self {
+    pub(crate) fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         Self { stream, received: Vec::new() }
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    async fn write(&mut self, bytes: &[u8]) {
+    pub(crate) async fn write(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
         self.stream.flush().await.unwrap();
     }
 
     /// The next answer, without its frame; `None` when the connection ends before one begins.
-    async fn try_answer(&mut self) -> Option<Vec<u8>> {
+    pub(crate) async fn try_answer(&mut self) -> Option<Vec<u8>> {
         loop {
             if let Some(end) = self.received.windows(2).position(|it| it == b"\x1c\r") {
                 let answer: Vec<u8> = self.received.drain(..end + 2).collect();
@@ -82,23 +83,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    async fn answer(&mut self) -> String {
+    pub(crate) async fn answer(&mut self) -> String {
         String::from_utf8(self.try_answer().await.expect("the connection ended without an answer")).unwrap()
     }
 
     /// Sends a message and gives its answer.
-    async fn ask(&mut self, message: &str) -> String {
+    pub(crate) async fn ask(&mut self, message: &str) -> String {
         self.write(&frame(message)).await;
         self.answer().await
     }
 
     /// The connection ends, by the other side, and nothing more comes.
-    async fn ends(&mut self) {
+    pub(crate) async fn ends(&mut self) {
         assert_eq!(self.try_answer().await, None);
     }
 
+    pub(crate) async fn shutdown(&mut self) {
+        self.stream.shutdown().await.unwrap();
+    }
+
     /// Says that no more comes, and sees that no answer is left over.
-    async fn end(mut self) {
+    pub(crate) async fn end(mut self) {
         self.stream.shutdown().await.unwrap();
         self.ends().await;
     }

@@ -212,7 +212,7 @@ fn attachments(content: &Content<'_>) -> Vec<String> {
     let named = |it: &Attachment| {
         let title = it.title.as_deref().unwrap_or("untitled document");
         let kind = it.media_type.as_deref().unwrap_or("type not known");
-        let place = if it.base64.is_some() { "kept with the message" } else { "named but not sent" };
+        let place = if it.sha256.is_some() { "kept with the report" } else { "named but not sent" };
         format!("{title} ({kind}), {place}")
     };
     content.report.attachments.iter().map(named).collect()

@@ -151,23 +151,23 @@ pub(super) fn organization<'a>(url: &str, name: &fhir::Text<'a>) -> fhir::Resour
 
 /// A document of the report. UK Core's laboratory guide forbids `presentedForm`, so it points at the report instead.
 pub(super) fn document<'a>(links: &Links<'a>, attachment: &'a Attachment, url: &str) -> fhir::Resource<'a> {
-    let sent =
-        attachment.base64.as_ref().map(|base64| base64.expose().as_str()).filter(|text| !text.is_empty());
-    let data = sent.filter(|base64| STANDARD.decode(base64).is_ok());
+    let data = attachment.document.as_ref().map(|document| STANDARD.encode(document.bytes()));
     let title = attachment.title.as_deref().and_then(string);
     let pointer = attachment.pointer.as_ref().and_then(|pointer| string(pointer.expose()));
     let location =
         pointer.clone().filter(|pointer| pointer.contains("://") && !pointer.contains(char::is_whitespace));
-    let description = match (sent, data, pointer) {
-        (Some(_), None, _) => Some("The document sent is not valid base64 and is left out".into()),
-        (_, None, Some(pointer)) if location.is_none() => {
+    let description = match (&data, pointer) {
+        (None, None) if attachment.sha256.is_some() => {
+            Some("The document is kept by the gateway, with the case".into())
+        }
+        (None, Some(pointer)) if location.is_none() => {
             Some(format!("The sender keeps the document at: {pointer}").into())
         }
-        (None, None, None) => Some("No document was sent".into()),
+        (None, None) => Some("No document was sent".into()),
         _ => title.clone(),
     };
     let named = attachment.media_type.as_deref().and_then(fhir::text::code);
-    let content_type = named.or_else(|| data.map(|_| "application/octet-stream".into()));
+    let content_type = named.or_else(|| data.as_ref().map(|_| "application/octet-stream".into()));
     let is_empty = content_type.is_none() && data.is_none() && location.is_none() && title.is_none();
     let title = if is_empty { Some("Document".into()) } else { title };
     let status =

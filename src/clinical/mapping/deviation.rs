@@ -8,7 +8,7 @@ use crate::formats::hl7v2;
 use crate::formats::hl7v2::Kind;
 
 /// One diagnostic for each deviation, in order.
-pub(super) fn diagnostics(deviations: &[hl7v2::Deviation]) -> Vec<Diagnostic> {
+pub fn diagnostics(deviations: &[hl7v2::Deviation]) -> Vec<Diagnostic> {
     deviations.iter().map(diagnostic).collect()
 }
 

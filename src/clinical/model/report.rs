@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::clinical::attachment;
+use crate::clinical::attachment::Document;
 use crate::clinical::model::Code;
 use crate::clinical::model::LabResult;
 use crate::clinical::model::Moment;
@@ -197,12 +199,34 @@ pub struct Attachment {
     /// MIME type where it can be named, such as `application/pdf`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
-    /// ED.5 as base64, exactly as sent without line breaks; `None` for a pointer.
+    /// Bytes of the document; `None` for a pointer, and where it was not sent whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub base64: Option<Sensitive<String>>,
+    pub bytes: Option<usize>,
+    /// SHA-256 of the document, in hexadecimal: with it, whatever signs the report signs the document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// The document itself, as it was read. It is no part of the record: the store keeps it apart.
+    #[serde(skip)]
+    pub document: Option<Document>,
     /// RP.1: where the sender says the document is. Never fetched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pointer: Option<Sensitive<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
+}
+
+impl Attachment {
+    /// A document that was sent whole.
+    pub fn of(id: impl Into<String>, media_type: Option<String>, document: Document) -> Self {
+        let known = || attachment::media_type_of(&document).map(str::to_owned);
+        Self {
+            id: id.into(),
+            media_type: media_type.or_else(known),
+            bytes: Some(document.bytes().len()),
+            sha256: Some(document.sha256()),
+            document: Some(document),
+            pointer: None,
+            title: None,
+        }
+    }
 }

@@ -4,6 +4,8 @@
 
 use thiserror::Error;
 
+use crate::diagnostic;
+use crate::diagnostic::Diagnostic;
 use crate::formats::hl7v2::Delimiters;
 use crate::formats::hl7v2::Element;
 use crate::formats::hl7v2::Location;
@@ -116,7 +118,7 @@ impl Condition {
         }
     }
 
-    const fn asks(self, outcome: Outcome) -> bool {
+    pub const fn asks(self, outcome: Outcome) -> bool {
         match self {
             Self::Always => true,
             Self::Never => false,
@@ -231,6 +233,23 @@ pub struct Fresh<'a> {
     pub time: &'a str,
 }
 
+impl<'a> Problem<'a> {
+    /// A diagnostic in the words of ERR.
+    pub fn of(diagnostic: &'a Diagnostic, condition: Condition0357) -> Self {
+        Self {
+            location: diagnostic.position.parse().ok(),
+            condition,
+            severity: match diagnostic.severity {
+                diagnostic::Severity::Info => Severity::Information,
+                diagnostic::Severity::Warning => Severity::Warning,
+                diagnostic::Severity::Error => Severity::Error,
+            },
+            code: diagnostic.code.as_str(),
+            text: &diagnostic.message,
+        }
+    }
+}
+
 /// Builds the acknowledgement of a message; `None` where no header could be read.
 pub fn build(
     message: Option<&Message<'_>>,
@@ -238,11 +257,31 @@ pub fn build(
     problems: &[Problem<'_>],
     fresh: Fresh<'_>,
 ) -> Vec<u8> {
+    written(message, code, problems, fresh, false)
+}
+
+/// The same as a message of its own, on a connection of ours: it asks to be answered itself (MSH-15 is AL).
+pub fn build_asking_commit(
+    message: &Message<'_>,
+    code: Code,
+    problems: &[Problem<'_>],
+    fresh: Fresh<'_>,
+) -> Vec<u8> {
+    written(Some(message), code, problems, fresh, true)
+}
+
+fn written(
+    message: Option<&Message<'_>>,
+    code: Code,
+    problems: &[Problem<'_>],
+    fresh: Fresh<'_>,
+    asks_commit: bool,
+) -> Vec<u8> {
     let delimiters = message.map_or(Delimiters::STANDARD, Message::delimiters);
     let charset = message.map_or(Charset::UTF_8, Message::charset);
     let header = message.map(Message::header);
     let mut writer = Writer::new(delimiters);
-    write_header(&mut writer, header, message, fresh);
+    write_header(&mut writer, header, message, fresh, asks_commit);
     let old = message.is_some_and(|message| is_before(&message.version(), 2, 5));
     writer.segment("MSA").field(code.as_str());
     copy(&mut writer, header, 10);
@@ -265,6 +304,7 @@ fn write_header(
     header: Option<Segment<'_>>,
     message: Option<&Message<'_>>,
     fresh: Fresh<'_>,
+    asks_commit: bool,
 ) {
     writer.segment("MSH");
     for number in [5, 6, 3, 4] {
@@ -278,10 +318,13 @@ fn write_header(
     writer.components(&["ACK", event.as_ref(), structure]).field(fresh.control_id);
     copy_or(writer, header, 11, "P");
     copy_or(writer, header, 12, VERSION_DEFAULT);
-    if header.is_some_and(|header| header.field(18).is_populated()) {
-        for _ in 13..18 {
-            writer.field("");
-        }
+    let has_charset = header.is_some_and(|header| header.field(18).is_populated());
+    if asks_commit || has_charset {
+        let [commit, application] = if asks_commit { ["AL", "NE"] } else { [""; 2] };
+        writer.field("").field("").field(commit).field(application);
+    }
+    if has_charset {
+        writer.field("");
         copy(writer, header, 18);
     }
 }

@@ -2,14 +2,21 @@
 //!
 //! Only cuts the input; nothing is decoded. The parts cover the input, in order and without a gap.
 
+mod reply;
+
 use std::ops::Range;
 
+use crate::formats::hl7v2::Decoded;
 use crate::formats::hl7v2::charset;
 use crate::formats::hl7v2::charset::Text;
 use crate::formats::hl7v2::delimiters::usable;
 use crate::formats::hl7v2::deviation::Deviation;
 use crate::formats::hl7v2::deviation::Kind;
 use crate::formats::hl7v2::deviation::Position;
+
+pub use self::reply::Said;
+pub use self::reply::reply;
+pub use self::reply::sender;
 
 /// An input cut into its parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +52,17 @@ impl Split {
     pub fn is_enveloped(&self) -> bool {
         self.parts.iter().any(|part| !matches!(part.kind, PartKind::Junk | PartKind::Message))
     }
+}
+
+/// Whether an input that was decoded as one message has an envelope, or holds several.
+pub fn is_batch(bytes: &[u8], decoded: &Decoded<'_>) -> bool {
+    const NAMES: [&str; 4] = ["BHS", "BTS", "FHS", "FTS"];
+    let margin = bytes.iter().take_while(|byte| byte.is_ascii_whitespace() || **byte == 0x0B).count();
+    let beginning = bytes.get(margin..).unwrap_or_default();
+    let is_name = |name: &str| beginning.starts_with(name.as_bytes());
+    NAMES.into_iter().any(is_name)
+        || decoded.deviations.iter().any(|it| it.kind == Kind::SecondHeader)
+        || decoded.message.as_ref().is_some_and(|it| it.segments().any(|it| NAMES.contains(&it.name())))
 }
 
 /// Cuts an input into messages and what is around them.

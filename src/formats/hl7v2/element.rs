@@ -133,6 +133,11 @@ impl<'m> Element<'m> {
         escape::decode(self.raw(), &self.message.delimiters, self.message.charset)
     }
 
+    /// The escape character that [`Element::raw`] is written with.
+    pub fn escape_character(&self) -> Option<u8> {
+        self.message.delimiters.escape
+    }
+
     /// Nothing was sent.
     pub fn is_empty(&self) -> bool {
         self.start == self.end

@@ -1,6 +1,7 @@
 //! Where in a message something stands, in HL7's own numbering, free of what stands there.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// A place such as `OBX[3]-6.1`: the third OBX, field 6, component 1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -106,6 +107,46 @@ impl fmt::Display for Location {
     }
 }
 
+/// Not a place of a message, such as `line 3`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a place in a message")]
+pub struct NotAPlace;
+
+/// Reads what `Display` writes.
+impl FromStr for Location {
+    type Err = NotAPlace;
+
+    fn from_str(text: &str) -> Result<Self, NotAPlace> {
+        let number = |text: &str| text.parse::<u32>().ok().filter(|it| *it > 0).ok_or(NotAPlace);
+        let numbered = |text: &str| match text.split_once('[') {
+            Some((name, rest)) => {
+                let count = rest.strip_suffix(']').ok_or(NotAPlace)?;
+                Ok((name.to_owned(), number(count)?))
+            }
+            None => Ok((text.to_owned(), 0)),
+        };
+        let (segment, rest) = text.split_once('-').map_or((text, None), |(it, rest)| (it, Some(rest)));
+        let (name, ordinal) = numbered(segment)?;
+        let name: [u8; 3] = name.as_bytes().try_into().map_err(|_| NotAPlace)?;
+        if !name.iter().all(|it| it.is_ascii_uppercase() || it.is_ascii_digit()) {
+            return Err(NotAPlace);
+        }
+        let mut place = Self::segment(name, ordinal.max(1));
+        let mut parts = rest.into_iter().flat_map(|rest| rest.split('.'));
+        if let Some(field) = parts.next() {
+            let (field, repetition) = numbered(field)?;
+            place = place.field(number(&field)?).repetition(repetition);
+        }
+        if let Some(component) = parts.next() {
+            place = place.component(number(component)?);
+        }
+        if let Some(subcomponent) = parts.next() {
+            place = place.subcomponent(number(subcomponent)?);
+        }
+        if parts.next().is_some() { Err(NotAPlace) } else { Ok(place) }
+    }
+}
+
 impl fmt::Debug for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -132,6 +173,16 @@ mod tests {
         assert_eq!(obx.field(6).repetition(1).component(1).to_string(), "OBX[3]-6.1");
         assert_eq!(obx.field(5).repetition(2).component(1).subcomponent(4).to_string(), "OBX[3]-5[2].1.4");
         assert_eq!(Location::segment(*b"MSH", 1).field(9).to_string(), "MSH-9");
+    }
+
+    #[test]
+    fn reads_back_what_it_shows() {
+        for shown in ["OBX[3]", "OBX[3]-6.1", "OBX[3]-5[2].1.4", "MSH-9", "ZPD[1]-12"] {
+            assert_eq!(shown.parse::<Location>().unwrap().to_string(), shown);
+        }
+        for other in ["", "line 3", "OBX[0]", "OBX[3]-", "OBX[3]-5.1.2.3", "codes.csv", "PID-x"] {
+            assert_eq!(other.parse::<Location>(), Err(NotAPlace), "{other}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::clinical::model::AbsentReason;
+use crate::clinical::model::Attachment;
 use crate::clinical::model::Finding;
 use crate::clinical::model::Interpretation;
 use crate::clinical::model::LabResult;
@@ -93,12 +94,30 @@ pub(super) fn full(view: &View) -> Value {
         "approval": case.approval.as_ref().map(approval),
         "rejection": rejection(case),
         "holds": case.holds,
+        "attachments": attachments(&view.material.report, &case.id.to_string()),
         "previous": view.material.previous.as_ref().map(previous),
         "documents": case.patient.as_ref().map(|_| {
             json!({ "clinician": format!("{path}/clinician.pdf"), "patient": format!("{path}/patient.pdf") })
         }),
         "calls": view.calls.iter().map(call).collect::<Vec<_>>(),
     })
+}
+
+/// The documents that came with the report, and where each can be had; a pointer is only text.
+fn attachments(report: &Report, case: &str) -> Vec<Value> {
+    let one = |(number, it): (u16, &Attachment)| {
+        json!({
+            "number": number,
+            "position": it.id,
+            "title": it.title,
+            "media_type": it.media_type,
+            "bytes": it.bytes,
+            "sha256": it.sha256,
+            "pointer": it.pointer.as_ref().map(Sensitive::expose),
+            "href": it.sha256.as_ref().map(|_| format!("/api/v1/cases/{case}/attachments/{number}")),
+        })
+    };
+    (1u16..).zip(&report.attachments).map(one).collect()
 }
 
 /// A planned call, and the proof that it happened where there is one.

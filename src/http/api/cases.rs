@@ -13,6 +13,7 @@ use crate::clinical::model::Urgency;
 use crate::clinical::workflow::ContentDigest;
 use crate::http::State;
 use crate::http::api::case_view;
+use crate::http::api::download;
 use crate::http::api::pdf;
 use crate::http::extract::Asked;
 use crate::http::extract::ByClinician;
@@ -98,6 +99,17 @@ async fn document(
 ) -> Result<Response, Refused> {
     let bytes = review::document(&state.pipeline, &clinician, id, kind).await?;
     Ok(pdf(&format!("case-{id}-{}", review::word(kind)), bytes))
+}
+
+pub(super) async fn attachment(
+    extract::State(state): extract::State<State>,
+    ByClinician(clinician): ByClinician,
+    extract::Path((id, number)): extract::Path<(String, String)>,
+) -> Result<Response, Refused> {
+    let named = id.parse::<CaseId>().ok().zip(number.parse().ok());
+    let (id, number) = named.ok_or(review::Error::NotFound)?;
+    let (attachment, bytes) = review::attachment(&state.pipeline, &clinician, id, number).await?;
+    Ok(download(&format!("case-{id}-attachment-{number}"), attachment.media_type.as_deref(), bytes))
 }
 
 #[derive(Deserialize)]

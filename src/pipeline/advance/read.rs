@@ -21,6 +21,8 @@ use crate::pipeline::advance::LOOK_EVERY;
 use crate::pipeline::advance::STORE_PAUSE;
 use crate::pipeline::advance::put_back;
 use crate::pipeline::advance::retry_after;
+use crate::pipeline::application_ack;
+use crate::pipeline::application_ack::Owed;
 use crate::pipeline::feeds::Feed;
 use crate::pipeline::records::MessageId;
 use crate::pipeline::records::job;
@@ -40,6 +42,8 @@ use crate::telemetry::Chain;
 
 /// Messages read in one batch. Large enough to share a flush, small enough to hold in memory.
 const BATCH_MAX: usize = 128;
+/// A thread takes no further message into its share once those it has read hold so many bytes: documents are large.
+const SHARE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// A batch is shared by so many threads.
 const THREADS: usize = 2;
 
@@ -48,6 +52,8 @@ const THREADS: usize = 2;
 struct Batch {
     messages: HashSet<Id>,
     change: Change,
+    /// For connections that wait for them, once it is committed.
+    answers: Vec<(MessageId, Option<Vec<u8>>)>,
 }
 
 /// Reads waiting messages until it is dropped.
@@ -84,12 +90,16 @@ async fn commit(pipeline: &Pipeline, read: Batch) -> Result<(), store::Error> {
     if !read.messages.is_empty() {
         pipeline.store.commit(read.change).await?;
         pipeline.wake.prepare.notify_one();
+        pipeline.wake.acknowledge.notify_one();
+        for (message, answer) in read.answers {
+            pipeline.awaited.answer(message, answer);
+        }
     }
     Ok(())
 }
 
 async fn read_batch(pipeline: &Arc<Pipeline>, jobs: Vec<Job>) -> Result<Batch, store::Error> {
-    let mut batch = Batch { messages: jobs.iter().map(|job| job.subject).collect(), change: Change::new() };
+    let mut batch = Batch::default();
     let share = jobs.len().div_ceil(THREADS);
     let mut rest = jobs;
     let mut tasks = Vec::with_capacity(THREADS);
@@ -99,43 +109,71 @@ async fn read_batch(pipeline: &Arc<Pipeline>, jobs: Vec<Job>) -> Result<Batch, s
         tasks.push(tokio::task::spawn_blocking(move || read_all(&pipeline, &part)));
     }
     for task in tasks {
-        batch.change.append(task.await.expect("a panic in a message is caught where it is read")?);
+        let read = task.await.expect("a panic in a message is caught where it is read")?;
+        batch.messages.extend(read.messages);
+        batch.answers.extend(read.answers);
+        batch.change.append(read.change);
     }
     Ok(batch)
 }
 
-fn read_all(pipeline: &Pipeline, jobs: &[Job]) -> Result<Change, store::Error> {
-    let mut change = Change::new();
+fn read_all(pipeline: &Pipeline, jobs: &[Job]) -> Result<Batch, store::Error> {
+    let mut batch = Batch::default();
+    let mut bytes = 0;
     for job in jobs {
+        if bytes > SHARE_BYTES_MAX {
+            break;
+        }
+        batch.messages.insert(job.subject);
+        let change = &mut batch.change;
         let mut its = Change::new();
         match advance(pipeline, job, &mut its) {
-            Ok(()) => {
+            Ok(read) => {
+                bytes += read.bytes;
+                batch.answers.extend(read.answer);
                 change.append(its);
             }
             // Where it stands cannot be read, so it cannot be moved on; nobody waits for it.
             Err(damage) if damage.concerns_one_row() => {
                 tracing::error!(message.id = %job.subject, error = %Chain(&damage), "could not read a waiting message");
-                put_back(&mut change, job, pipeline.clock.now(), retry_after(job.body.attempts, 0));
+                put_back(change, job, pipeline.clock.now(), retry_after(job.body.attempts, 0));
             }
             Err(error) => return Err(error),
         }
     }
-    Ok(change)
+    Ok(batch)
+}
+
+/// What one message leaves behind beside its change.
+#[derive(Default)]
+struct Advanced {
+    bytes: usize,
+    answer: Option<(MessageId, Option<Vec<u8>>)>,
 }
 
 /// Adds one message's next state to the change.
-fn advance(pipeline: &Pipeline, job: &Job, change: &mut Change) -> Result<(), store::Error> {
+fn advance(pipeline: &Pipeline, job: &Job, change: &mut Change) -> Result<Advanced, store::Error> {
     let id = MessageId(job.subject);
     job.delete(change);
     let Some(before) = message::standing(&pipeline.store, id)?.filter(|it| it.state == State::Waiting) else {
         // An earlier run of this job was committed; only the job's row outlived it.
-        return Ok(());
+        return Ok(Advanced::default());
     };
+    let mut advanced = Advanced::default();
     let feed = before.feed.as_deref().and_then(|name| pipeline.feeds.named(name));
     let outcome = match (feed, message::load(&pipeline.store, id, &before.scope())) {
         (None, _) => Outcome::held(vec![feed_gone()]),
         (Some(feed), Ok(Some(message))) => {
-            catch_unwind(AssertUnwindSafe(|| read(pipeline, feed, &message))).unwrap_or_else(|_| bug())
+            advanced.bytes = message.raw.len();
+            let outcome =
+                catch_unwind(AssertUnwindSafe(|| read(pipeline, feed, &message))).unwrap_or_else(|_| bug());
+            let Outcome { state, diagnostics, .. } = &outcome;
+            match application_ack::owed(pipeline, id, feed, &message.raw, *state, diagnostics) {
+                Owed::Nothing => {}
+                Owed::OnConnection(answer) => advanced.answer = Some((id, answer)),
+                Owed::ToListener(answer) => application_ack::put(pipeline, change, id, feed, &answer)?,
+            }
+            outcome
         }
         (Some(_), Ok(None)) => Outcome::held(vec![unreadable()]),
         (Some(_), Err(damage)) if damage.concerns_one_row() => {
@@ -145,7 +183,7 @@ fn advance(pipeline: &Pipeline, job: &Job, change: &mut Change) -> Result<(), st
         (Some(_), Err(error)) => return Err(error),
     };
     outcome.put(pipeline, change, job, &before);
-    Ok(())
+    Ok(advanced)
 }
 
 /// What reading a message came to.

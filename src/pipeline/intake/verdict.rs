@@ -96,6 +96,23 @@ impl Verdict {
         Self::refuse(Outcome::Reject, None, reason)
     }
 
+    /// A file of more messages than are answered at once; kept whole, and not taken apart.
+    pub(super) fn too_many(feed: Option<Arc<Feed>>, max: usize) -> Self {
+        let reason = Reason {
+            condition: Condition0357::ApplicationInternal,
+            code: Code::new("H080"),
+            location: None,
+            text: format!("the file holds more than {max} messages"),
+            help: "send it as several files",
+        };
+        Self::refuse(Outcome::Error, feed, reason)
+    }
+
+    /// What a sender of this feed hears when nothing could be kept.
+    pub(super) fn store_failed_for(feed: Option<&Feed>) -> Self {
+        Self::store_failed(feed.map_or(OnStoreFailure::Error, |feed| feed.on_store_failure))
+    }
+
     /// What a sender hears when nothing could be kept.
     pub(super) fn store_failed(policy: OnStoreFailure) -> Self {
         let outcome = match policy {
@@ -321,8 +338,8 @@ fn unreadable(message: &hl7v2::Message<'_>, deviations: &[hl7v2::Deviation]) -> 
     let (location, text, help) = if let Some(second) = second {
         (
             second.position.location,
-            "one frame holds several messages, and only one could be answered",
-            "send each message in a frame of its own",
+            "what was given as one message holds several",
+            "send each message by itself, or as a batch where batches are taken",
         )
     } else if message.first("OBR").is_none() {
         (

@@ -16,6 +16,8 @@ use crate::store::Table;
 /// What a job does. Each kind is a lane of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
+    /// Send an application acknowledgement to the laboratory's listener; the subject is the message.
+    Acknowledge,
     /// Run the outbox of a case; the subject is the case.
     Deliver,
     /// Match and interpret the reports of a message; the subject is the message.
@@ -27,6 +29,7 @@ pub enum Kind {
 impl Kind {
     const fn lane(self) -> u8 {
         match self {
+            Self::Acknowledge => b'a',
             Self::Deliver => b'd',
             Self::Prepare => b'p',
             Self::Read => b'r',

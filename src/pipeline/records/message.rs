@@ -110,41 +110,42 @@ pub fn scope_of(feed: Option<&str>) -> Scope {
 }
 
 impl Message {
-    pub fn new(header: HeaderFacts, acknowledgement: Vec<u8>, ack: Option<String>, raw: &[u8]) -> Self {
-        let HeaderFacts { received_at, lab, feed, control_id, sha256 } = header;
-        let header = Header {
-            received_at,
-            lab,
-            feed,
-            control_id,
-            sha256,
-            bytes: raw.len(),
-            ack,
-            ack_bytes: acknowledgement.len(),
-        };
-        Self { header, acknowledgement, raw: raw.to_vec() }
+    fn header(facts: HeaderFacts, ack_bytes: usize, ack: Option<&str>, bytes: usize) -> Header {
+        let HeaderFacts { received_at, lab, feed, control_id, sha256 } = facts;
+        let ack = ack.map(str::to_owned);
+        Header { received_at, lab, feed, control_id, sha256, bytes, ack, ack_bytes }
     }
 
-    /// Adds the message to a change, sealed under its feed's key.
-    pub fn put(&self, change: &mut Change, id: MessageId, scope: &Scope) {
-        let mut row = encode(&self.header);
-        row.reserve(1 + self.acknowledgement.len() + self.raw.len());
+    /// Adds a message to a change, sealed under its feed's key. The bytes are copied once, into their row.
+    pub fn put(
+        change: &mut Change,
+        id: MessageId,
+        scope: &Scope,
+        header: HeaderFacts,
+        (ack, acknowledgement): (Option<&str>, &[u8]),
+        raw: &[u8],
+    ) {
+        let header = Self::header(header, acknowledgement.len(), ack, raw.len());
+        let mut row = encode(&header);
+        row.reserve_exact(1 + acknowledgement.len() + raw.len());
         row.push(b'\n');
-        row.extend_from_slice(&self.acknowledgement);
-        row.extend_from_slice(&self.raw);
+        row.extend_from_slice(acknowledgement);
+        row.extend_from_slice(raw);
         change.put_sealed(Table::Messages, &id.key(), scope, row);
     }
 
-    fn from_row(row: &[u8]) -> Result<Self, store::Error> {
+    /// The bytes stay where they were opened: a message may hold a large document.
+    fn from_row(mut row: Vec<u8>) -> Result<Self, store::Error> {
         let damaged = || store::Error::Damaged { table: Table::Messages };
-        let end = memchr::memchr(b'\n', row).ok_or_else(damaged)?;
+        let end = memchr::memchr(b'\n', &row).ok_or_else(damaged)?;
         let header: Header = decode(Table::Messages, row.get(..end).ok_or_else(damaged)?)?;
-        let rest = row.get(end + 1..).ok_or_else(damaged)?;
-        let (acknowledgement, raw) = rest.split_at_checked(header.ack_bytes).ok_or_else(damaged)?;
-        if raw.len() != header.bytes {
+        let start = end.saturating_add(1).saturating_add(header.ack_bytes);
+        let acknowledgement = row.get(end + 1..start).ok_or_else(damaged)?.to_vec();
+        row.drain(..start);
+        if row.len() != header.bytes {
             return Err(damaged());
         }
-        Ok(Self { acknowledgement: acknowledgement.to_vec(), raw: raw.to_vec(), header })
+        Ok(Self { header, acknowledgement, raw: row })
     }
 }
 
@@ -160,7 +161,7 @@ pub struct HeaderFacts {
 
 /// A kept message, opened.
 pub fn load(store: &Store, id: MessageId, scope: &Scope) -> Result<Option<Message>, store::Error> {
-    store.get_sealed(Table::Messages, &id.key(), scope)?.map(|row| Message::from_row(&row)).transpose()
+    store.get_sealed(Table::Messages, &id.key(), scope)?.map(Message::from_row).transpose()
 }
 
 /// Where a message stands.

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::clinical::model::Attachment;
 use crate::clinical::model::MessageOrigin;
 use crate::clinical::model::Report;
 use crate::clock::Id;
@@ -30,6 +31,11 @@ pub struct ReportKey {
 impl ReportKey {
     pub fn bytes(self) -> Vec<u8> {
         [self.message.key().as_slice(), &self.index.to_be_bytes()].concat()
+    }
+
+    /// The key of one of its documents.
+    fn attachment(self, index: u16) -> Vec<u8> {
+        [self.bytes().as_slice(), &index.to_be_bytes()].concat()
     }
 
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
@@ -68,6 +74,11 @@ pub fn put(change: &mut Change, key: ReportKey, clinic: &str, report: &Report) {
     let (scope, row) = (Scope::Clinic(clinic.to_owned()), key.bytes());
     change.put_sealed(Table::Reports, &row, &scope, encode(report));
     change.index(Table::Reports, &row, &scope, Field::FillerNumber, &lineage(report));
+    for (index, attachment) in (0u16..).zip(&report.attachments) {
+        if let Some(document) = &attachment.document {
+            change.put_sealed(Table::Attachments, &key.attachment(index), &scope, document.bytes());
+        }
+    }
     if let Some(number) = &report.order_number {
         change.index(Table::Reports, &row, &scope, Field::OrderNumber, number);
     }
@@ -79,6 +90,24 @@ pub fn put(change: &mut Change, key: ReportKey, clinic: &str, report: &Report) {
 pub fn load(store: &Store, key: ReportKey, clinic: &str) -> Result<Option<Report>, store::Error> {
     let row = store.get_sealed(Table::Reports, &key.bytes(), &Scope::Clinic(clinic.to_owned()))?;
     row.map(|row| decode(Table::Reports, &row)).transpose()
+}
+
+/// A document of a report, if it was sent with it.
+///
+/// # Errors
+/// [`store::Error::Damaged`] where the bytes are not those whose digest the report has.
+pub fn attachment(
+    store: &Store,
+    key: ReportKey,
+    clinic: &str,
+    index: u16,
+    attachment: &Attachment,
+) -> Result<Option<Vec<u8>>, store::Error> {
+    let Some(sha256) = &attachment.sha256 else { return Ok(None) };
+    let scope = Scope::Clinic(clinic.to_owned());
+    let damaged = store::Error::Damaged { table: Table::Attachments };
+    let bytes = store.get_sealed(Table::Attachments, &key.attachment(index), &scope)?;
+    bytes.filter(|it| sha256_hex(it) == *sha256).ok_or(damaged).map(Some)
 }
 
 /// The reports of a message, in its order, each with its clinic.

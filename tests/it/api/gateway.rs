@@ -19,6 +19,8 @@ use haemosync_gateway::pipeline::Pipeline;
 use haemosync_gateway::pipeline::Wake;
 use haemosync_gateway::pipeline::accounts;
 use haemosync_gateway::pipeline::accounts::Accounts;
+use haemosync_gateway::pipeline::application_ack::Awaited;
+use haemosync_gateway::pipeline::feeds::ApplicationAcks;
 use haemosync_gateway::pipeline::feeds::Door;
 use haemosync_gateway::pipeline::feeds::Feed;
 use haemosync_gateway::pipeline::feeds::Feeds;
@@ -121,6 +123,7 @@ impl Gateway {
             accounts: Accounts::new(account_settings(), Arc::clone(&shared)),
             dangerous_test_nhs_numbers: true,
             wake: Wake::default(),
+            awaited: Awaited::default(),
             run: clock.new_id(),
             started_ms: 0,
         });
@@ -358,6 +361,7 @@ fn feed() -> Feed {
         on_store_failure: OnStoreFailure::Error,
         client_certificates: Vec::new(),
         routes: Vec::new(),
+        application_acks: ApplicationAcks::None,
     }
 }
 

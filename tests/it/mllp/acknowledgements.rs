@@ -219,6 +219,10 @@ async fn enhanced_mode_answers_as_often_as_it_is_asked_to() {
                     "{commit} {application}"
                 );
             }
+            if kind == 0 && application == "AL" {
+                // The second answer, once the message is read.
+                assert_eq!(verdict(&wire.answer().await), ("AA", control_id.as_str()));
+            }
             sent += 1;
         }
         // Whoever wants no answer still gets the next one that is owed.

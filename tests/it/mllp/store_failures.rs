@@ -11,6 +11,7 @@ use haemosync_gateway::pipeline::Pipeline;
 use haemosync_gateway::pipeline::Wake;
 use haemosync_gateway::pipeline::accounts;
 use haemosync_gateway::pipeline::accounts::Accounts;
+use haemosync_gateway::pipeline::application_ack::Awaited;
 use haemosync_gateway::pipeline::feeds;
 use haemosync_gateway::pipeline::feeds::Feed;
 use haemosync_gateway::pipeline::feeds::Feeds;
@@ -67,6 +68,7 @@ impl Door {
             outbound,
             dangerous_test_nhs_numbers: false,
             wake: Wake::default(),
+            awaited: Awaited::default(),
             run: clock.new_id(),
             started_ms: 0,
             clock,
@@ -104,6 +106,7 @@ fn feed(name: &str, on_store_failure: OnStoreFailure) -> Feed {
         on_store_failure,
         client_certificates: Vec::new(),
         routes: Vec::new(),
+        application_acks: feeds::ApplicationAcks::None,
     }
 }
 

@@ -103,8 +103,8 @@ fn values_are_read_by_their_type_and_kept_as_sent() {
         ("OBX|1||K||5.1||||||F", "5.1", "text", false),
         ("OBX|1|XPN|K||A^B||||||F", "A^B", "text", false),
         ("OBX|1|NM|K||||||||X", "", "absent", true),
-        ("OBX|1|ED|K||^AP^PDF^Base64^JVBERi0=||||||F", "", "attachment", true),
-        ("OBX|1|ED|K||^AP^PDF^Base64^JVBERi0||||||F", "", "attachment", false),
+        ("OBX|1|ED|K||^AP^PDF^Base64^JVBERi0lJUVPRg==||||||F", "", "attachment", true),
+        ("OBX|1|ED|K||^AP^PDF^Base64^JVBERi0||||||F", "", "absent", false),
     ] {
         assert_eq!(value(obx), (sent.to_owned(), kind, interpreted), "{obx}");
     }

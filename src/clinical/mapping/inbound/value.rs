@@ -3,9 +3,9 @@
 //! A number is read only where the type allows one and the text is one. Anything else stays the text that was sent: a
 //! decimal comma, a trailing `*` or an unknown type is told, and never repaired.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
+use crate::clinical::attachment;
+use crate::clinical::attachment::Encoding;
+use crate::clinical::attachment::Fault;
 use crate::clinical::mapping::inbound::code;
 use crate::clinical::mapping::inbound::composite::code_of;
 use crate::clinical::mapping::inbound::composite::part;
@@ -53,6 +53,11 @@ impl<'a, 'm> Reader<'a, 'm> {
         let sent_type = self.value_type(rule, scope);
         let elements = self.all(rule, scope);
         let [first, rest @ ..] = elements.as_slice() else {
+            let announced = sent_type.as_deref() == Some("ED")
+                && !matches!(status, ResultStatus::Cancelled | ResultStatus::Registered);
+            if announced {
+                self.decide(Decision::Hold, Fault::Missing.diagnostic(obx.field(5).to_string()));
+            }
             return self.absent(rule.1, scope, obx, status);
         };
         let decision = rule.1.unmapped.unwrap_or(Decision::Keep);
@@ -70,7 +75,7 @@ impl<'a, 'm> Reader<'a, 'm> {
         {
             return ReadValue::plain(value);
         }
-        if !rest.is_empty() && !matches!(sent_type.as_str(), "ST" | "TX" | "FT" | "ID" | "IS") {
+        if !rest.is_empty() && !matches!(sent_type.as_str(), "ED" | "ST" | "TX" | "FT" | "ID" | "IS") {
             let message = "the value repeats: its repetitions are kept as lines of text";
             let help = "ask the sender for one OBX for each value";
             self.warn(code::REPEATED, first.location(), message, help);
@@ -103,8 +108,8 @@ impl<'a, 'm> Reader<'a, 'm> {
                 Some(moment) => ReadValue::plain(Value::Moment { moment }),
                 None => ReadValue::uninterpreted(text_of(all)),
             },
-            "ED" => self.embedded(element, decision, obx),
-            "RP" => pointer(element, obx),
+            "ED" => self.embedded(element, all, obx),
+            "RP" => self.pointer(element, decision, obx),
             _ => {
                 let message = format!("values of type `{sent_type}` are kept as text");
                 let help = "nothing need be done; rules do not speak of this result";
@@ -173,57 +178,58 @@ impl<'a, 'm> Reader<'a, 'm> {
     }
 
     /// ED: source application, type, subtype, encoding, data (chapter 2A, §2.A.24).
-    fn embedded(&mut self, element: Element<'m>, decision: Decision, obx: Location) -> ReadValue {
+    fn embedded(&mut self, element: Element<'m>, all: &[Element<'m>], obx: Location) -> ReadValue {
         let data = element.component(5);
-        let Some(sent) = part(data) else {
-            return self.not_of_type("ED", element, element.text().into_owned(), decision);
+        let media_type = media_type(element);
+        let escape = data.escape_character();
+        let read = match Encoding::read(&part(element.component(4)).unwrap_or_default()) {
+            _ if all.len() > 1 => Err(Fault::Several),
+            // Some senders put words in place of all the components.
+            _ if !element.is_divided() => Err(Fault::Missing),
+            None => Err(Fault::EncodingUnknown),
+            Some(encoding) => {
+                attachment::decode_field(media_type.as_deref(), encoding, data.raw(), escape, || data.text())
+            }
         };
-        let encoding = part(element.component(4)).unwrap_or_default().to_ascii_lowercase();
-        let base64: String = match encoding.as_str() {
-            "a" => STANDARD.encode(sent.as_bytes()),
-            "hex" => match from_hex(&sent) {
-                Some(bytes) => STANDARD.encode(bytes),
-                None => return self.not_of_type("ED", data, sent, decision),
+        match read {
+            Ok(document) => ReadValue {
+                // The index is set where the report's attachments are gathered.
+                value: Value::Attachment { index: 0 },
+                attachment: Some(Attachment::of(obx.to_string(), media_type, document)),
+                interpretable: true,
             },
-            // Line breaks inside base64 are legal (RFC 2045) and arrive as escapes.
-            _ => sent.split_whitespace().collect(),
-        };
-        let sound = STANDARD.decode(&base64).is_ok();
-        if !sound {
-            let message = "the document is not whole base64: it was cut short or damaged";
-            let help = "ask the sender for the document again";
-            self.decide_at(decision, code::ATTACHMENT, data.location(), message, help);
+            Err(fault) => {
+                // Never by the mapping's leave: a broken document is no text and no document.
+                self.decide(Decision::Hold, fault.diagnostic(data.location().to_string()));
+                ReadValue::uninterpreted(Value::Absent { reason: AbsentReason::Unknown })
+            }
         }
+    }
+
+    /// RP: pointer, application, type, subtype (chapter 2A, §2.A.65). It is kept as text, and nobody follows it.
+    fn pointer(&mut self, element: Element<'m>, decision: Decision, obx: Location) -> ReadValue {
+        let Some(pointer) = part(element.component(1)) else {
+            self.decide(Decision::Hold, Fault::Missing.diagnostic(element.location().to_string()));
+            return ReadValue::uninterpreted(Value::Absent { reason: AbsentReason::Unknown });
+        };
+        let message = "the document is only pointed at (RP), and the gateway fetches none";
+        let help = "ask the sender to embed documents (ED), or read it where the laboratory keeps it";
+        self.decide_at(decision, code::POINTER, element.location(), message, help);
         let attachment = Attachment {
             id: obx.to_string(),
-            media_type: media_type(element),
-            base64: Some(Sensitive::new(base64)),
-            pointer: None,
+            media_type: media_type_of(part(element.component(3)), part(element.component(4))),
+            bytes: None,
+            sha256: None,
+            document: None,
+            pointer: Some(Sensitive::new(pointer)),
             title: None,
         };
-        // The index is set where the report's attachments are gathered.
-        ReadValue {
-            value: Value::Attachment { index: 0 },
-            attachment: Some(attachment),
-            interpretable: sound,
-        }
+        ReadValue { value: Value::Attachment { index: 0 }, attachment: Some(attachment), interpretable: true }
     }
 
     fn decide_at(&mut self, decision: Decision, code: Code, at: Location, message: &str, help: &str) {
         self.decide(decision, Diagnostic::error(code, message).at(at.to_string()).help(help));
     }
-}
-
-/// RP: pointer, application, type, subtype (chapter 2A, §2.A.65).
-fn pointer(element: Element<'_>, obx: Location) -> ReadValue {
-    let attachment = Attachment {
-        id: obx.to_string(),
-        media_type: media_type_of(part(element.component(3)), part(element.component(4))),
-        base64: None,
-        pointer: part(element.component(1)).or_else(|| part(element)).map(Sensitive::new),
-        title: None,
-    };
-    ReadValue { value: Value::Attachment { index: 0 }, attachment: Some(attachment), interpretable: true }
 }
 
 fn media_type(element: Element<'_>) -> Option<String> {
@@ -312,11 +318,4 @@ fn joined(element: Element<'_>) -> String {
 fn text_of(elements: &[Element<'_>]) -> Value {
     let lines: Vec<_> = elements.iter().map(Element::text).collect();
     Value::Text { text: lines.join("\n") }
-}
-
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u32> =
-        text.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_digit(16)).collect::<Option<_>>()?;
-    let (pairs, []) = digits.as_chunks::<2>() else { return None };
-    pairs.iter().map(|[high, low]| u8::try_from(high * 16 + low).ok()).collect()
 }
