@@ -1,6 +1,7 @@
 //! The doors laboratories send through. A source frames bytes and passes answers on; it decides nothing.
 //!
-//! Later doors (FHIR, SFTP, signed JSON) stand beside [`mllp`], each with its own `run(Config, Intake, Shutdown)`.
+//! Later doors (FHIR, SFTP, signed JSON) stand beside [`mllp`], each with its own `run(Config, Intake, Shutdown)`;
+//! [`sftp_poll`] opens none, and goes to where a laboratory hosts its files.
 
 pub mod mllp;
 pub mod sftp_poll;
