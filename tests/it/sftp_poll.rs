@@ -2,8 +2,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "the tests write and read the files of the server they run")]
 
+mod by_itself;
 mod sshd;
-mod store_failures;
 
 use std::fs;
 use std::fs::OpenOptions;

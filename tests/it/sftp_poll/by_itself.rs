@@ -1,4 +1,4 @@
-//! A store that cannot be written, and credentials from an agent: the poller run by itself, on a store that fails.
+//! The poller run by itself: on a store that fails, with a key from an agent, and as `gateway check` tries it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,6 +10,7 @@ use haemosync_gateway::app::Compiled;
 use haemosync_gateway::clock::Clock;
 use haemosync_gateway::clock::SystemClock;
 use haemosync_gateway::config;
+use haemosync_gateway::config::Config;
 use haemosync_gateway::inbound::sftp_poll;
 use haemosync_gateway::pipeline::Pipeline;
 use haemosync_gateway::pipeline::Wake;
@@ -45,14 +46,7 @@ impl Poller {
     /// Runs the first feed of a configuration that fetches.
     async fn start(feed: &str, environment: &[(&str, &str)]) -> Self {
         capture_log();
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("gateway.toml");
-        let lab = "[[lab]]\nname = \"standard\"\nmapping = \"standard\"\nclinics = [\"test\"]\n";
-        fs::write(&file, format!("{lab}{feed}")).unwrap();
-        fs::write(folder.path().join("master.key"), MasterKey::generate_text().as_bytes()).unwrap();
-        let environment: BTreeMap<String, String> =
-            environment.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-        let (config, _) = config::load(Some(&file), &environment).unwrap();
+        let (folder, config) = configured(feed, environment);
         let backend = Embedded::open(&embedded::Config::new(folder.path())).unwrap();
         let disk = Arc::new(Faulty::new(Arc::new(backend)));
         let store = Arc::new(Store::open(disk.clone(), config.master_key).await.unwrap());
@@ -84,6 +78,36 @@ impl Poller {
     async fn until_waiting(&self, messages: i64) {
         until(async || (self.waiting() == messages).then_some(())).await;
     }
+}
+
+/// A configuration with one laboratory, and the folder it is in.
+fn configured(feed: &str, environment: &[(&str, &str)]) -> (TempDir, Config) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.toml");
+    let lab = "[[lab]]\nname = \"standard\"\nmapping = \"standard\"\nclinics = [\"test\"]\n";
+    fs::write(&file, format!("{lab}{feed}")).unwrap();
+    fs::write(folder.path().join("master.key"), MasterKey::generate_text().as_bytes()).unwrap();
+    let environment: BTreeMap<String, String> =
+        environment.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    let (config, _) = config::load(Some(&file), &environment).unwrap();
+    (folder, config)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_tries_the_server_and_takes_nothing() {
+    let server = Sshd::start().await;
+    server.drop_file("a.hl7", &oru("A-1"));
+    let good = server.feed("checked", "after = \"delete\"\ntake = \"rename\"\n");
+    let wrong = "SHA256:uNiVztksCsDhcc0u9e8BrSJ16fuZgqZVwhsSMIsFqx0";
+    let elsewhere = good.replace("/out\"", "/nowhere\"");
+    for (feed, expected) in
+        [(good, None), (server.feed_pinned("checked", wrong, ""), Some("S151")), (elsewhere, Some("S154"))]
+    {
+        let (_folder, config) = configured(&feed, &[]);
+        let tried = sftp_poll::check(&config.polls[0].1).await;
+        assert_eq!(tried.err().map(|it| it.code.to_string()).as_deref(), expected, "{feed}");
+    }
+    assert_eq!(server.names("out"), ["a.hl7"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
