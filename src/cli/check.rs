@@ -20,6 +20,7 @@ use crate::diagnostic::Diagnostic;
 use crate::diagnostic::Severity;
 use crate::diagnostic::has_errors;
 use crate::inbound::mllp;
+use crate::inbound::sftp_poll;
 use crate::outbound::cliniko;
 use crate::pipeline::accounts::Accounts;
 use crate::pipeline::records::clinic;
@@ -81,6 +82,10 @@ async fn environment(config: &Config) -> Vec<Diagnostic> {
                 "name PEM files that exist and belong together; certs/ holds the script for development",
             ),
         );
+    }
+    for (feed, poll) in &config.polls {
+        let tried = sftp_poll::check(poll).await;
+        found.extend(tried.err().map(|it| it.at(format!("lab.feed `{}`", feed.name))));
     }
     match store(config).await {
         Ok(Some(store)) => found.extend(accounts(config, &store).await),

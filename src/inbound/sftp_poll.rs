@@ -18,10 +18,12 @@ use russh::keys::PublicKey;
 use russh::keys::ssh_key::Fingerprint;
 
 use crate::diagnostic::Code;
+use crate::diagnostic::Diagnostic;
 use crate::inbound::sftp_poll::look::Error;
 use crate::inbound::sftp_poll::look::Looker;
 use crate::inbound::sftp_poll::look::Next;
 use crate::inbound::sftp_poll::server::Error as ServerError;
+use crate::inbound::sftp_poll::server::Server;
 use crate::pipeline::fetches::Fetches;
 use crate::pipeline::shutdown::Shutdown;
 use crate::telemetry::Chain;
@@ -100,6 +102,24 @@ impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Config").field("address", &self.address).finish_non_exhaustive()
     }
+}
+
+/// Whether the server can be used and its folder be listed; takes nothing.
+///
+/// # Errors
+/// What would be in the log of a gateway that serves.
+pub async fn check(config: &Config) -> Result<(), Diagnostic> {
+    let tried = async {
+        let server = Server::connect(config).await?;
+        let listed = server.list(&config.folder).await;
+        server.leave().await;
+        listed.map(drop)
+    };
+    let failed: Result<(), ServerError> = tried.await;
+    failed.map_err(|error| {
+        Diagnostic::error(error.code(), format!("files cannot be fetched: {}", Chain(&error)))
+            .help(format!("gateway explain {}", error.code()))
+    })
 }
 
 /// Looks again and again, until asked to end.

@@ -156,9 +156,7 @@ impl TestGateway {
     }
 
     pub(crate) async fn start_with(setup: Setup) -> Self {
-        let lines = tracing_subscriber::fmt().with_writer(|| LogSink).with_ansi(false);
-        let _started_by_another_test =
-            lines.with_env_filter(EnvFilter::new("haemosync_gateway=trace")).try_init();
+        capture_log();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let simulated =
             cliniko::Config { seed: cliniko::Seed::Demo, rate_limit_per_minute: 0, ..Default::default() };
@@ -528,6 +526,13 @@ impl Drop for TestGateway {
             "the test did not call `finish`, so no law was checked"
         );
     }
+}
+
+/// Keeps every log line of the process from now on.
+pub(crate) fn capture_log() {
+    let lines = tracing_subscriber::fmt().with_writer(|| LogSink).with_ansi(false);
+    let _started_by_another_test =
+        lines.with_env_filter(EnvFilter::new("haemosync_gateway=trace")).try_init();
 }
 
 /// Where a case is found, from any JSON that has its id.

@@ -2,11 +2,13 @@
 
 #![expect(clippy::disallowed_methods, reason = "the tests write and read the files of the server they run")]
 
+mod by_itself;
 mod sshd;
 
 use std::fs;
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::time::Duration;
 
 use haemosync_gateway::pipeline::records::message::State;
 
@@ -107,7 +109,7 @@ async fn a_growing_file_is_read_when_it_rests() {
     for piece in whole.as_bytes().chunks(whole.len().div_ceil(8)) {
         file.write_all(piece).unwrap();
         assert!(gateway.kept().is_empty(), "read before it was whole");
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
     until_taken(&gateway, "growing", 1).await;
     gateway.count(1);
@@ -211,7 +213,8 @@ async fn another_host_key_stops_the_feed_until_a_person_changes_the_pin() {
     server.stop();
     server.use_host_key("host");
     server.serve(Denies::Nothing).await;
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    // Ten looks would have been due: that nothing happens can only be waited for.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(metric(&gateway, "gateway_feed_files_fetched", "pinned").await, 1);
     assert_eq!(metric(&gateway, "gateway_feed_poll_failures", "pinned").await, failures);
     // A pin that is wrong from the start, by fingerprint.

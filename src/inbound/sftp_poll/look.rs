@@ -83,10 +83,7 @@ impl Looker {
     }
 
     async fn look_at(&mut self, server: &Server) -> Result<Next, Error> {
-        let listing = server.list(&self.config.folder).await.map_err(|error| match error {
-            ServerError::Status { request, status } => ServerError::Folder { request, status },
-            error => error,
-        })?;
+        let listing = server.list(&self.config.folder).await?;
         self.tell_of_folder(listing.is_whole, listing.unusable).await?;
         let names: BTreeSet<&str> = listing.files.iter().map(|it| it.name.as_str()).collect();
         let mut files: Vec<&Entry> =

@@ -149,6 +149,13 @@ impl Server {
 
     /// The regular files of a folder.
     pub(super) async fn list(&self, folder: &str) -> Result<Listing, Error> {
+        self.open_and_list(folder).await.map_err(|error| match error {
+            Error::Status { request, status } => Error::Folder { request, status },
+            error => error,
+        })
+    }
+
+    async fn open_and_list(&self, folder: &str) -> Result<Listing, Error> {
         let handle = self.sftp.opendir(folder).await.map_err(|it| failed("opendir", it))?.handle;
         let listed = self.list_all(&handle).await;
         let closed = self.sftp.close(handle).await.map_err(|it| failed("close", it));

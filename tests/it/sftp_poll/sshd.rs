@@ -76,7 +76,7 @@ impl Sshd {
     /// Starts the server, or another one in its place.
     pub(super) async fn serve(&mut self, denies: Denies) {
         self.stop();
-        let denied = match denies {
+        let options = match denies {
             Denies::Nothing => "",
             Denies::Clearing => "-P remove,rename,posix-rename,hardlink",
         };
@@ -85,7 +85,7 @@ impl Sshd {
             "ListenAddress 127.0.0.1:{}\nHostKey {folder}/used-host\nPidFile none\nUsePAM no\nStrictModes no\n\
              PermitRootLogin prohibit-password\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
              AuthorizedKeysFile {folder}/authorized\nMaxStartups 100\nLogLevel ERROR\n\
-             Subsystem sftp internal-sftp {denied}\n",
+             Subsystem sftp internal-sftp {options}\n",
             self.port
         );
         fs::write(self.path("sshd_config"), text).unwrap();
