@@ -46,7 +46,7 @@ pub(super) fn message(text: &str, root: &Element<'_>) -> Result<Converted, Error
     for (segment, fields) in segments.iter().zip(&lines) {
         er7.push_str(segment.name);
         // MSH-1 is the separator itself.
-        let written = if is_header(segment.name) { 1 } else { 0 };
+        let written = usize::from(is_header(segment.name));
         for field in fields.iter().skip(written) {
             er7.push_str(&separator);
             er7.push_str(field);
