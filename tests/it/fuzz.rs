@@ -1,6 +1,7 @@
 //! The checks of the fuzz targets, on stable and bounded: any bytes, and valid inputs with a few bytes changed.
 
 #[path = "../fuzz/checks.rs"]
+#[expect(unreachable_pub, reason = "to the fuzz targets they are a crate")]
 mod checks;
 
 use proptest::prelude::*;
