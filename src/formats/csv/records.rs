@@ -1,6 +1,7 @@
 //! Records and cells: RFC 4180, with any of the line ends, and nothing taken in silence.
 
 use memchr::memchr;
+use memchr::memchr_iter;
 use memchr::memchr3;
 
 use crate::formats::csv::CELL_BYTES_MAX;
@@ -121,11 +122,9 @@ impl<'a> Records<'a> {
     }
 }
 
+/// Line feeds, and carriage returns without one.
 fn line_ends(text: &str) -> usize {
     let bytes = text.as_bytes();
-    let returns_alone = bytes
-        .iter()
-        .zip(bytes.iter().skip(1).chain([&0]))
-        .filter(|it| matches!(it, (b'\r', next) if **next != b'\n'));
-    bytes.iter().filter(|byte| **byte == b'\n').count() + returns_alone.count()
+    let is_alone = |at: &usize| bytes.get(at + 1) != Some(&b'\n');
+    memchr_iter(b'\n', bytes).count() + memchr_iter(b'\r', bytes).filter(is_alone).count()
 }

@@ -241,8 +241,9 @@ fn refusal(error: &quick_xml::Error) -> Kind {
     match error {
         Error::Escape(EscapeError::UnrecognizedEntity(..)) => Kind::Entity,
         Error::Escape(EscapeError::InvalidCharRef(_)) => Kind::Character,
-        Error::Escape(_) => ill("`&` begins no reference"),
-        Error::IllFormed(IllFormedError::UnclosedReference) => ill("`&` begins no reference"),
+        Error::Escape(_) | Error::IllFormed(IllFormedError::UnclosedReference) => {
+            ill("`&` begins no reference")
+        }
         Error::IllFormed(_) => ill("tags do not begin and end each other"),
         Error::InvalidAttr(_) => ill("an attribute is not written once, as name=\"value\""),
         Error::Namespace(_) => ill("a namespace is declared as none may be"),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::formats::fhir::xml::Kind;
 use crate::formats::fhir::xml::primitive::is_primitive;
 use crate::formats::tree::Node;
+use crate::formats::xml::Attribute;
 use crate::formats::xml::Content;
 use crate::formats::xml::Element;
 use crate::formats::xml::Namespace;
@@ -77,8 +78,11 @@ fn primitives(name: &str, group: &[&Element<'_>], members: &mut Members) -> Resu
     let mut others = Vec::new();
     for element in group {
         if !has_only_extensions(element) {
-            let valued = element.attribute("value").is_some();
-            return Err((if valued { Kind::ElementInPrimitive } else { Kind::Mixed }, element.offset));
+            let kind = match element.attribute("value") {
+                Some(_) => Kind::ElementInPrimitive,
+                None => Kind::Mixed,
+            };
+            return Err((kind, element.offset));
         }
         values.push(element.attribute("value").map_or(Node::Null, |value| Node::Text(value.to_owned())));
         let mut other = Vec::new();
@@ -143,8 +147,7 @@ fn narrative(div: &Element<'_>) -> String {
 }
 
 fn any_prefixed(element: &Element<'_>) -> bool {
-    let attribute =
-        |it: &crate::formats::xml::Attribute| it.name.contains(':') && !it.name.starts_with("xml:");
+    let attribute = |it: &Attribute| it.name.contains(':') && !it.name.starts_with("xml:");
     element.prefixed || element.attributes.iter().any(attribute) || element.elements().any(any_prefixed)
 }
 
