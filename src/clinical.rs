@@ -5,6 +5,7 @@
 pub mod document;
 pub mod fhir;
 pub mod interpret;
+pub mod lineage;
 pub mod mapping;
 pub mod matching;
 pub mod model;

@@ -61,6 +61,7 @@ pub(super) fn result(index: usize, name: &str, sent: &str, unit: &str, range: &s
         range: some(range).map(|sent| ReferenceRange::parse(&sent)),
         flags: some(flag).map(|sent| Flag { sent, text: None }).into_iter().collect(),
         status: ResultStatus::Final,
+        detail: None,
         notes: vec![],
         observed_at: None,
         analysed_at: None,
