@@ -13,6 +13,7 @@ mod tests;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use serde::Serialize;
 
 use crate::clinical::model::LabResult;
 use crate::clinical::model::Moment;
@@ -46,7 +47,8 @@ pub struct Reading {
 }
 
 /// What a reading is as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// To be interpreted and approved as it is.
     Complete,

@@ -144,8 +144,19 @@ pub(crate) struct Feed {
     pub processing_ids: Vec<String>,
     #[serde(default)]
     pub on_store_failure: OnStoreFailure,
+    /// `repeating` where the laboratory's control ids start again: then the content names a message.
+    #[serde(default)]
+    pub control_ids: ControlIds,
     #[serde(default)]
     pub dangerous_any_sender: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ControlIds {
+    #[default]
+    Unique,
+    Repeating,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]

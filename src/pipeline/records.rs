@@ -8,6 +8,7 @@ pub mod call;
 pub mod case;
 pub mod clinic;
 pub mod job;
+pub mod lineage;
 pub mod message;
 pub mod order;
 pub mod person;

@@ -23,6 +23,8 @@ mod knowledge;
 #[cfg(test)]
 mod labs;
 #[cfg(test)]
+mod lineage;
+#[cfg(test)]
 mod mllp;
 #[cfg(test)]
 mod outbound_cliniko;
@@ -32,3 +34,5 @@ mod outbox;
 mod schemas;
 #[cfg(test)]
 mod store;
+#[cfg(test)]
+mod traps_lineage;

@@ -13,6 +13,7 @@ use crate::formats::hl7v2::Location;
 use crate::formats::hl7v2::acknowledgement;
 use crate::formats::hl7v2::acknowledgement::Condition0357;
 use crate::formats::hl7v2::acknowledgement::Outcome;
+use crate::pipeline::feeds::ControlIds;
 use crate::pipeline::feeds::Feed;
 use crate::pipeline::feeds::Feeds;
 use crate::pipeline::feeds::OnStoreFailure;
@@ -23,8 +24,8 @@ pub(super) struct Verdict {
     pub(super) outcome: Outcome,
     /// None for a sender no feed names.
     pub(super) feed: Option<Arc<Feed>>,
-    /// Its control id was used before for other content.
-    pub(super) is_conflict: bool,
+    /// Its control id was used before for other content, so that its content names it.
+    pub(super) is_named_by_content: bool,
     reason: Option<Reason>,
 }
 
@@ -39,11 +40,11 @@ struct Reason {
 
 impl Verdict {
     fn accept(feed: Arc<Feed>) -> Self {
-        Self { outcome: Outcome::Accept, feed: Some(feed), is_conflict: false, reason: None }
+        Self { outcome: Outcome::Accept, feed: Some(feed), is_named_by_content: false, reason: None }
     }
 
     fn refuse(outcome: Outcome, feed: Option<Arc<Feed>>, reason: Reason) -> Self {
-        Self { outcome, feed, is_conflict: false, reason: Some(reason) }
+        Self { outcome, feed, is_named_by_content: false, reason: Some(reason) }
     }
 
     /// Whether the message goes on its way.
@@ -56,8 +57,11 @@ impl Verdict {
         self.is_accepted() || self.outcome == Outcome::Error
     }
 
-    /// The same message, found to use another's control id.
-    pub(super) fn conflicting(&self) -> Self {
+    /// The same message, found to use another's control id: a conflict, unless the feed's ids are known to repeat.
+    pub(super) fn of_used_control_id(&self) -> Self {
+        if self.feed.as_ref().is_some_and(|feed| feed.control_ids == ControlIds::Repeating) {
+            return Self { is_named_by_content: true, ..self.clone() };
+        }
         let reason = Reason {
             condition: Condition0357::DuplicateKey,
             code: Code::new("H108"),
@@ -65,7 +69,7 @@ impl Verdict {
             text: "this control id was already used for other content".to_owned(),
             help: "send it again under a control id of its own",
         };
-        Self { is_conflict: true, ..Self::refuse(Outcome::Error, self.feed.clone(), reason) }
+        Self { is_named_by_content: true, ..Self::refuse(Outcome::Error, self.feed.clone(), reason) }
     }
 
     pub(super) fn too_long(max: usize) -> Self {

@@ -19,6 +19,7 @@ use haemosync_gateway::pipeline::Pipeline;
 use haemosync_gateway::pipeline::Wake;
 use haemosync_gateway::pipeline::accounts;
 use haemosync_gateway::pipeline::accounts::Accounts;
+use haemosync_gateway::pipeline::feeds::ControlIds;
 use haemosync_gateway::pipeline::feeds::Door;
 use haemosync_gateway::pipeline::feeds::Feed;
 use haemosync_gateway::pipeline::feeds::Feeds;
@@ -244,6 +245,8 @@ impl Gateway {
                 lineage: report::lineage(&report),
                 version: new.version,
                 report: key,
+                versions: Vec::new(),
+                conflicts_with: None,
                 report_sha256: sha256_hex(&serde_json::to_vec(&report).unwrap()),
                 previous: new.previous,
                 opened_at: clock.now(),
@@ -356,6 +359,7 @@ fn feed() -> Feed {
         senders: Senders::Any,
         processing_ids: vec!["P".to_owned()],
         on_store_failure: OnStoreFailure::Error,
+        control_ids: ControlIds::Unique,
     }
 }
 
