@@ -170,7 +170,10 @@ fn rank(report: &Report) -> u8 {
         ResultStatus::Amended | ResultStatus::Corrected => 3,
         ResultStatus::Cancelled => 4,
         ResultStatus::EnteredInError => 5,
-        ResultStatus::Final | ResultStatus::Preliminary | ResultStatus::Registered | ResultStatus::Unknown => 0,
+        ResultStatus::Final
+        | ResultStatus::Preliminary
+        | ResultStatus::Registered
+        | ResultStatus::Unknown => 0,
     };
     report.results().map(of_result).fold(of_report, u8::max)
 }
@@ -191,8 +194,7 @@ pub enum Arrival {
 /// Decides what a newcomer is. The reading after the last `Current` is the one of all versions, however they came.
 pub fn arrive(known: &[Version<'_>], newcomer: Version<'_>) -> Arrival {
     let at = |it: &Version<'_>| said_at(it.report).unwrap_or(it.received_at);
-    let is_repeat =
-        |it: &Version<'_>| says_the_same(it.report, newcomer.report) && at(it) <= at(&newcomer);
+    let is_repeat = |it: &Version<'_>| says_the_same(it.report, newcomer.report) && at(it) <= at(&newcomer);
     if let Some(place) = known.iter().position(is_repeat) {
         return Arrival::Repeat(place);
     }
@@ -202,7 +204,8 @@ pub fn arrive(known: &[Version<'_>], newcomer: Version<'_>) -> Arrival {
     let all: Vec<Version<'_>> = known.iter().copied().chain([newcomer]).collect();
     let of = |versions: &[Version<'_>]| {
         let order = in_order(versions);
-        let reports: Vec<&Report> = order.iter().filter_map(|at| versions.get(*at)).map(|it| it.report).collect();
+        let reports: Vec<&Report> =
+            order.iter().filter_map(|at| versions.get(*at)).map(|it| it.report).collect();
         read(&reports)
     };
     match (of(known), of(&all)) {
@@ -287,10 +290,7 @@ fn is_same_person(one: &Report, other: &Report) -> bool {
 }
 
 /// A result before and after: the same test and repeat in two reports, in the order of the newer, then what is gone.
-pub fn pairs<'a>(
-    old: &'a Report,
-    new: &'a Report,
-) -> Vec<(Option<&'a LabResult>, Option<&'a LabResult>)> {
+pub fn pairs<'a>(old: &'a Report, new: &'a Report) -> Vec<(Option<&'a LabResult>, Option<&'a LabResult>)> {
     let mut pairs: Vec<_> = compose::tracks(&[old, new])
         .into_iter()
         .map(|track| {

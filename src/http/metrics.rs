@@ -45,7 +45,11 @@ fn text(pipeline: &Pipeline) -> Result<String, store::Error> {
     page.sample("gateway_messages_duplicates", store.counter(message::DUPLICATES)?);
     for (counter, family, help) in [
         (report::REPEATS, "gateway_reports_repeated", "Reports that said what an earlier version had said."),
-        (report::WRONG_PATIENT, "gateway_reports_wrong_patient", "Reports that take results back as another's."),
+        (
+            report::WRONG_PATIENT,
+            "gateway_reports_wrong_patient",
+            "Reports that take results back as another's.",
+        ),
     ] {
         page.family(family, "counter", help);
         page.sample(family, store.counter(counter)?);

@@ -38,6 +38,9 @@ pub(crate) fn version(
     status: &str,
     results: &[Observation],
 ) -> Sample {
+    // Versions are told apart by their times: a clock that has not moved since would not tell.
+    let before = gateway.time();
+    while gateway.time() == before {}
     Sample {
         control_id: control_id.to_owned(),
         time: gateway.time(),
@@ -95,7 +98,8 @@ async fn r09_whatever_order_versions_come_in_one_case_stands_and_reads_the_same(
         [[0, 1, 2, 3], [3, 2, 1, 0], [1, 0, 3, 2], [2, 3, 0, 1], [0, 2, 1, 3]].iter().enumerate()
     {
         let ordered = gateway.order(&clinician, "Horatio", "Crumplehorn").await;
-        let first = gateway.sample(&format!("{number}0"), &ordered, &[sodium("138", "P"), potassium("4.1", "P")]);
+        let first =
+            gateway.sample(&format!("{number}0"), &ordered, &[sodium("138", "P"), potassium("4.1", "P")]);
         let first = Sample { status: "P".to_owned(), ..first };
         let id = |version| format!("{number}{version}");
         let versions = [
@@ -166,7 +170,10 @@ async fn r09_a_report_withdrawn_before_it_was_filed_leaves_nothing_to_file() {
     let cases = cases(&gateway, &clinician, &first).await;
     assert_eq!(states(&cases), ["withdrawn", "withdrawn"]);
     assert_eq!(gateway.approve(&clinician, &old).await.refusal(), (409, "W002".to_owned()));
-    assert_eq!((&cases[1]["report"]["standing"], &cases[1]["urgency"]), (&json!("withdrawn"), &json!("same_day")));
+    assert_eq!(
+        (&cases[1]["report"]["standing"], &cases[1]["urgency"]),
+        (&json!("withdrawn"), &json!("same_day"))
+    );
     assert_eq!(cases[1]["findings"][0]["id"], "lineage.wrong-patient");
     let metrics = gateway.metrics().await;
     assert!(metrics.lines().any(|it| it == "gateway_reports_wrong_patient 1"), "{metrics}");
@@ -202,9 +209,16 @@ async fn r09_a_report_withdrawn_after_it_was_filed_is_filed_as_withdrawn() {
     assert_eq!((files.len(), notes.len()), (4, 2));
     for file in &files[2..] {
         let text = file["description"].as_str().unwrap();
-        assert!(text.contains(": WITHDRAWN by the laboratory") && text.contains("withdrawn, supersedes LAB-"), "{text}");
+        assert!(
+            text.contains(": WITHDRAWN by the laboratory") && text.contains("withdrawn, supersedes LAB-"),
+            "{text}"
+        );
     }
-    assert!(note_text(&notes[1]).contains("WITHDRAWN by the laboratory: do not use"), "{}", note_text(&notes[1]));
+    assert!(
+        note_text(&notes[1]).contains("WITHDRAWN by the laboratory: do not use"),
+        "{}",
+        note_text(&notes[1])
+    );
     gateway.finish().await;
 }
 
@@ -245,7 +259,8 @@ async fn r11_an_approval_that_races_a_correction_never_files_the_older_version_a
         let corrected = version(&gateway, &first, &format!("{round}b"), "C", &[sodium("141", "C")]).encode();
         let late = async {
             // Somewhere between the first look and the last call.
-            tokio::time::sleep(std::time::Duration::from_millis(u64::try_from(round * 97 % 900).unwrap())).await;
+            tokio::time::sleep(std::time::Duration::from_millis(u64::try_from(round * 97 % 900).unwrap()))
+                .await;
             gateway.send(&corrected).await
         };
         let (approved, _) = tokio::join!(gateway.approve(&clinician, &shown), late);
@@ -259,7 +274,9 @@ async fn r11_an_approval_that_races_a_correction_never_files_the_older_version_a
     for (at, (_, case)) in ended {
         for (act, of) in &acts[at..] {
             assert!(
-                of != case || !["case.approved", "case.released", "call.registering", "case.filed"].contains(&act.as_str()),
+                of != case
+                    || !["case.approved", "case.released", "call.registering", "case.filed"]
+                        .contains(&act.as_str()),
                 "{act} came after a newer version"
             );
         }
@@ -302,7 +319,10 @@ async fn r06_two_values_under_one_clinical_key_hold_the_second_until_a_person_de
     let held = gateway.only_case(&clinician, "held").await;
     assert_eq!(held["holds"][0]["code"], "P010");
     let standing = gateway.only_case(&clinician, "in_review").await;
-    assert_eq!((&standing["version"], results(&standing)), (&json!(1), vec!["Sodium 140 final as_sent".to_owned()]));
+    assert_eq!(
+        (&standing["version"], results(&standing)),
+        (&json!(1), vec!["Sodium 140 final as_sent".to_owned()])
+    );
 
     let patient = held["suggested_patient_id"].clone();
     let path = format!("/api/v1/holds/{}/match", held["id"].as_str().unwrap());

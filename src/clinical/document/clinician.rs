@@ -113,7 +113,9 @@ fn banners(content: &Content<'_>, clock: &Clock) -> Vec<String> {
         }
         (Reads::Interim, _)
         | (_, ReportStatus::Preliminary | ReportStatus::Partial | ReportStatus::Registered) => {
-            format!("{said}. The laboratory has not finished this report; it is not given to the patient before.")
+            format!(
+                "{said}. The laboratory has not finished this report; it is not given to the patient before."
+            )
         }
         (_, ReportStatus::Amended | ReportStatus::Corrected) => {
             let changed = content.changes.len();
@@ -127,7 +129,8 @@ fn banners(content: &Content<'_>, clock: &Clock) -> Vec<String> {
 
 /// One line of the table of what changed: old, new, and when each was said.
 fn changed(it: &Changed, clock: &Clock) -> Json {
-    let at = |iso: &Option<String>| iso.as_deref().map_or_else(|| NOT_KNOWN.to_owned(), |iso| clock.when(iso));
+    let at =
+        |iso: &Option<String>| iso.as_deref().map_or_else(|| NOT_KNOWN.to_owned(), |iso| clock.when(iso));
     json!({
         "name": it.name,
         "old": it.old.clone().unwrap_or_else(|| "not reported".to_owned()),
@@ -143,7 +146,9 @@ fn changed(it: &Changed, clock: &Clock) -> Json {
 pub(crate) fn carried(panel: &Panel, content: &Content<'_>, clock: &Clock) -> Option<String> {
     let at = content.carried.get(&panel.id)?;
     let of = at.as_deref().map_or_else(String::new, |at| format!(" of {}", clock.when(at)));
-    Some(format!("Carried over: the laboratory’s latest message does not name this. It stood in the one{of}."))
+    Some(format!(
+        "Carried over: the laboratory’s latest message does not name this. It stood in the one{of}."
+    ))
 }
 
 fn replaces(content: &Content<'_>, clock: &Clock) -> Option<String> {

@@ -54,9 +54,8 @@ pub(super) fn tracks<'a>(versions: &[&'a Report]) -> Vec<Track<'a>> {
 fn mention<'a>(tracks: &mut Vec<Track<'a>>, it: Mention<'a>) {
     let codes = names(&it.result.code);
     let sub_id = it.result.sub_id.as_deref().filter(|sub| !sub.is_empty());
-    let is_of = |track: &Track<'a>| {
-        track.sub_id == sub_id && track.codes.iter().any(|code| codes.contains(code))
-    };
+    let is_of =
+        |track: &Track<'a>| track.sub_id == sub_id && track.codes.iter().any(|code| codes.contains(code));
     // A repeat within one version is another result, told apart by its place among its like.
     let repeat = tracks
         .iter()
@@ -100,12 +99,8 @@ fn names(code: &Code) -> Vec<&str> {
 /// Reads versions that stand from oldest to newest; `None` where there is none.
 pub fn read(versions: &[&Report]) -> Option<Reading> {
     let (&newest, older) = versions.split_last()?;
-    let of_another: Vec<usize> = older
-        .iter()
-        .enumerate()
-        .filter(|(_, it)| !is_same_person(it, newest))
-        .map(|(at, _)| at)
-        .collect();
+    let of_another: Vec<usize> =
+        older.iter().enumerate().filter(|(_, it)| !is_same_person(it, newest)).map(|(at, _)| at).collect();
     // Versions keep their places; those of another person have nothing to say.
     let silent = Report { panels: Vec::new(), ..newest.clone() };
     let heard: Vec<&Report> = versions
@@ -145,9 +140,9 @@ impl<'a> Page<'a> {
         let Some(version) = self.versions.get(newest).copied() else { return };
         for (panel_at, panel) in version.panels.iter().enumerate() {
             for (at, result) in panel.results.iter().enumerate() {
-                let track = tracks.iter().find(|track| {
-                    track.results.last().is_some_and(|last| std::ptr::eq(last.result, result))
-                });
+                let track = tracks
+                    .iter()
+                    .find(|track| track.results.last().is_some_and(|last| std::ptr::eq(last.result, result)));
                 let Some(track) = track else { continue };
                 let promoted = self.promoted(track);
                 let how = promoted.as_ref().map_or(How::AsSent, |(from, _)| How::Promoted { from: *from });

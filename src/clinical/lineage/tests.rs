@@ -1,3 +1,5 @@
+//! Every order of arrival, and what each kind of version does.
+
 use jiff::Timestamp;
 use serde_json::Value as Json;
 use serde_json::json;
@@ -93,7 +95,9 @@ fn shape(number: usize) -> Vec<Report> {
                 2 if at < 1 => vec![("NA", "", &value, result)],
                 2 => vec![("NA", "", &value, result), ("K", "", &other, result)],
                 // Fewer analytes than before; the correction names only what it corrects.
-                3 if at < 1 => vec![("NA", "", &value, result), ("K", "", &other, result), ("CL", "", "99", result)],
+                3 if at < 1 => {
+                    vec![("NA", "", &value, result), ("K", "", &other, result), ("CL", "", "99", result)]
+                }
                 3 if at < 4 => vec![("NA", "", &value, result)],
                 3 => vec![("K", "", &other, result)],
                 _ => vec![("NA", "1", &value, result), ("NA", "2", &other, result), ("NA", "2", "7", result)],
@@ -167,11 +171,17 @@ fn r09_every_arrival_order_ends_the_same() {
             }
             for (ended, how) in [(plain, "once"), (after(&arrivals), "with duplicates")] {
                 let same = match (&ended, &expected) {
-                    (Some(ended), Some(expected)) => ended.reads_as(expected) && told(ended).len() == told(expected).len(),
+                    (Some(ended), Some(expected)) => {
+                        ended.reads_as(expected) && told(ended).len() == told(expected).len()
+                    }
                     (ended, expected) => ended.is_none() && expected.is_none(),
                 };
-                assert!(same, "shape {number}, order {name}, {how}: {:?} is not {:?}",
-                    ended.as_ref().map(told), expected.as_ref().map(told));
+                assert!(
+                    same,
+                    "shape {number}, order {name}, {how}: {:?} is not {:?}",
+                    ended.as_ref().map(told),
+                    expected.as_ref().map(told)
+                );
             }
         }
     }
@@ -181,7 +191,8 @@ fn r09_every_arrival_order_ends_the_same() {
 fn every_version_stays_readable_in_the_story() {
     let versions = shape(0);
     let reading = reading(&versions.iter().rev().collect::<Vec<_>>());
-    let said: Vec<_> = reading.stories[0].said.iter().map(|it| (it.value.as_str(), it.status.as_str())).collect();
+    let said: Vec<_> =
+        reading.stories[0].said.iter().map(|it| (it.value.as_str(), it.status.as_str())).collect();
     assert_eq!(
         said,
         [
@@ -199,7 +210,8 @@ fn every_version_stays_readable_in_the_story() {
 
 #[test]
 fn trap_14_a_final_with_fewer_analytes_deletes_nothing() {
-    let interim = report_at(1, "preliminary", &[("NA", "", "140", "preliminary"), ("K", "", "4.1", "preliminary")]);
+    let interim =
+        report_at(1, "preliminary", &[("NA", "", "140", "preliminary"), ("K", "", "4.1", "preliminary")]);
     let last = report_at(2, "final", &[("NA", "", "141", "final")]);
     let reading = reading(&[&last, &interim]);
     assert_eq!(told(&reading), ["NA 141 final AsSent", "K 4.1 preliminary CarriedOver { from: 0 }"]);
@@ -221,7 +233,11 @@ fn a_value_that_is_not_sent_again_is_promoted_from_whichever_version_sent_it() {
     let bare = report_at(2, "final", &[("NA", "", "", "final")]);
     assert_eq!(told(&reading(&[&interim, &bare])), ["NA  final AsSent"]);
     let withdrawn = report_at(1, "final", &[("NA", "", "140", "entered-in-error")]);
-    assert_eq!(told(&reading(&[&withdrawn, &promoted])), ["NA  final AsSent"], "what was taken back does not stand");
+    assert_eq!(
+        told(&reading(&[&withdrawn, &promoted])),
+        ["NA  final AsSent"],
+        "what was taken back does not stand"
+    );
 }
 
 #[test]
@@ -240,7 +256,8 @@ fn r10_nothing_of_another_person_is_carried_over() {
         report.patient.birth_date = Some(Moment { sent: date.to_owned(), iso: date.to_owned() }.into());
         report
     };
-    let one = born(report_at(1, "final", &[("NA", "", "140", "final"), ("K", "", "4.1", "final")]), "1970-05-04");
+    let one =
+        born(report_at(1, "final", &[("NA", "", "140", "final"), ("K", "", "4.1", "final")]), "1970-05-04");
     let other = born(report_at(2, "corrected", &[("NA", "", "", "value-stands")]), "1982-05-04");
     let reading = reading(&[&one, &other]);
     assert_eq!(told(&reading), ["NA  final AsSent"]);

@@ -316,8 +316,10 @@ fn previous(previous: &Previous) -> Value {
     let changes: Vec<Value> = previous
         .changes
         .iter()
-        .map(|it| json!({ "result": it.result, "name": it.name, "old": it.old, "new": it.new,
-            "status": it.status.map(ResultStatus::as_str), "urgent": it.crosses }))
+        .map(|it| {
+            json!({ "result": it.result, "name": it.name, "old": it.old, "new": it.new,
+            "status": it.status.map(ResultStatus::as_str), "urgent": it.crosses })
+        })
         .collect();
     let at = previous.said_at.as_ref().map(|it| &it.iso);
     json!({ "case": previous.case, "version": previous.version, "sent_at": at, "changes": changes })

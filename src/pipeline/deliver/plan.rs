@@ -4,6 +4,7 @@ use jiff::tz::TimeZone;
 
 use crate::audit;
 use crate::clinical::document::Kind;
+use crate::clinical::lineage::Standing;
 use crate::clinical::mapping::outbound::Action;
 use crate::clinical::mapping::outbound::CaseView;
 use crate::clinical::mapping::outbound::Document;
@@ -14,7 +15,6 @@ use crate::clinical::mapping::outbound::case::FindingsView;
 use crate::clinical::mapping::outbound::case::PatientView;
 use crate::clinical::mapping::outbound::case::ReportView;
 use crate::clinical::mapping::outbound::case::SupersededView;
-use crate::clinical::lineage::Standing;
 use crate::clinical::model::LabResult;
 use crate::clinical::model::Moment;
 use crate::clinical::model::Report;

@@ -68,7 +68,10 @@ async fn send(gateway: &TestGateway, feed: &str, messages: Vec<Vec<u8>>) -> (usi
 
 /// Every message, its resends after it and among others.
 fn with_resends(distinct: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    (0..=RESENDS).flat_map(|round| distinct.iter().cycle().skip(round * 7).take(distinct.len())).cloned().collect()
+    (0..=RESENDS)
+        .flat_map(|round| distinct.iter().cycle().skip(round * 7).take(distinct.len()))
+        .cloned()
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

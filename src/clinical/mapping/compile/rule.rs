@@ -19,8 +19,8 @@ use crate::clinical::mapping::plan::Rule;
 use crate::clinical::mapping::plan::RuleId;
 use crate::clinical::mapping::plan::TypeSource;
 use crate::clinical::model::ReportStatus;
-use crate::clinical::model::StatusDetail;
 use crate::clinical::model::Sex;
+use crate::clinical::model::StatusDetail;
 use crate::clinical::terminology::TableKind;
 use crate::formats::hl7v2;
 

@@ -49,7 +49,8 @@ pub(super) fn findings(reading: &Reading, changes: &[Change], acted: ActedOn) ->
             urgency,
             with(&|_| true),
             "The laboratory has withdrawn this report. Do not use its results.",
-            (acted != ActedOn::Nobody).then_some("An earlier version was read here: reconsider what followed from it."),
+            (acted != ActedOn::Nobody)
+                .then_some("An earlier version was read here: reconsider what followed from it."),
         ));
     }
     let cancelled = with(&|it| it.status == ResultStatus::Cancelled);
@@ -77,13 +78,7 @@ pub(super) fn findings(reading: &Reading, changes: &[Change], acted: ActedOn) ->
     found
 }
 
-fn finding(
-    id: &str,
-    urgency: Urgency,
-    about: Vec<ResultId>,
-    text: &str,
-    follow_up: Option<&str>,
-) -> Finding {
+fn finding(id: &str, urgency: Urgency, about: Vec<ResultId>, text: &str, follow_up: Option<&str>) -> Finding {
     Finding {
         id: id.to_owned(),
         urgency,

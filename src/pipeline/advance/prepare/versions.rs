@@ -75,8 +75,10 @@ pub(super) fn arrive(
         let until = order.iter().position(|it| *it == key).map_or(order.len(), |at| at + 1);
         order.truncate(until);
     }
-    let ordered: Vec<&Report> =
-        order.iter().filter_map(|key| reports.iter().find(|(it, _)| it == key).map(|(_, report)| report)).collect();
+    let ordered: Vec<&Report> = order
+        .iter()
+        .filter_map(|key| reports.iter().find(|(it, _)| it == key).map(|(_, report)| report))
+        .collect();
     let reading = lineage::read(&ordered).ok_or(store::Error::Damaged { table: store::Table::Reports })?;
     let (conflicts_with, hold) = conflict.unzip();
     let versions = if order.len() > 1 { order } else { Vec::new() };
@@ -92,7 +94,14 @@ fn alone(key: ReportKey, report: &Report) -> Arrived {
     .fact("held: this version is read alone, and nothing of the others was changed")
     .help("ask the laboratory whether it uses one report number for several reports");
     // It is no version of the others until a person says so.
-    Arrived { key, versions: Vec::new(), reading, is_late: false, conflicts_with: Some(key), hold: Some(hold) }
+    Arrived {
+        key,
+        versions: Vec::new(),
+        reading,
+        is_late: false,
+        conflicts_with: Some(key),
+        hold: Some(hold),
+    }
 }
 
 /// Two values for one result, and nothing says which is newer: a person must ask.
