@@ -76,12 +76,11 @@ pub(super) fn open(
         holds: Vec::new(),
         seen: None,
     };
-    let mut state = match found {
-        Some(found) => place(&mut case, report, found),
-        None => {
-            case.holds = vec![not_asked()];
-            State::Matching
-        }
+    let mut state = if let Some(found) = found {
+        place(&mut case, report, found)
+    } else {
+        case.holds = vec![not_asked()];
+        State::Matching
     };
     if is_late {
         // A newer version stands already, and this one changes nothing of it.
