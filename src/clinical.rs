@@ -6,6 +6,7 @@ pub mod attachment;
 pub mod document;
 pub mod fhir;
 pub mod interpret;
+pub mod lineage;
 pub mod mapping;
 pub mod matching;
 pub mod model;

@@ -26,6 +26,7 @@ use crate::diagnostic::has_errors;
 use crate::inbound;
 use crate::pipeline::accounts;
 use crate::pipeline::feeds::ApplicationAcks;
+use crate::pipeline::feeds::ControlIds;
 use crate::pipeline::feeds::Door;
 use crate::pipeline::feeds::Feed;
 use crate::pipeline::feeds::Feeds;
@@ -302,6 +303,10 @@ fn typed_feed(lab: &raw::Lab, feed: &raw::Feed) -> Feed {
         clinics: lab.clinics.clone(),
         senders: if is_any { Senders::Any } else { Senders::Named(feed.senders.clone()) },
         processing_ids: feed.processing_ids.clone(),
+        control_ids: match feed.control_ids {
+            raw::ControlIds::Unique => ControlIds::Unique,
+            raw::ControlIds::Repeating => ControlIds::Repeating,
+        },
         on_store_failure: match feed.on_store_failure {
             raw::OnStoreFailure::AE => OnStoreFailure::Error,
             raw::OnStoreFailure::AR => OnStoreFailure::Reject,

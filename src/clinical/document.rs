@@ -31,9 +31,11 @@ pub use self::form::request_form;
 
 use crate::clinical::document::typeset::Template;
 use crate::clinical::document::words::Clock;
+use crate::clinical::lineage;
 use crate::clinical::model::Interpretation;
 use crate::clinical::model::Report;
 use crate::clinical::model::ResultId;
+use crate::clinical::model::ResultStatus;
 use crate::clinical::model::Sensitive;
 
 /// Which reader a document is for.
@@ -54,6 +56,8 @@ pub struct Content<'a> {
     pub order: Option<OrderFacts>,
     pub patient: PatientFacts,
     pub report: &'a Report,
+    /// What the report is as a whole: complete, interim, cancelled, withdrawn.
+    pub reads: lineage::Standing,
     pub interpretations: &'a [Interpretation],
     pub edits: ClinicianEdits,
     /// The clinician has spoken with the patient about what is urgent.
@@ -62,6 +66,10 @@ pub struct Content<'a> {
     pub supersedes: Option<Superseded>,
     /// What a result read in the version before, where it reads otherwise now.
     pub changes: BTreeMap<ResultId, String>,
+    /// The same for the table of what changed, with both times.
+    pub changed: Vec<Changed>,
+    /// Panels that the laboratory's newest message left out, by their id, and when they were sent.
+    pub carried: BTreeMap<String, Option<String>>,
     /// A result's name in plain words, where the knowledge has one.
     pub plain_names: BTreeMap<ResultId, String>,
     /// Everything that spoke, with its version: software, mapping, knowledge. Interpreters are added from their answers.
@@ -121,6 +129,21 @@ pub struct ClinicianNote {
 pub struct Superseded {
     pub case_version: u32,
     pub filed_at: Option<String>,
+}
+
+/// A result that reads otherwise than in the version before.
+#[derive(Debug, Clone, Serialize)]
+pub struct Changed {
+    pub name: String,
+    /// `None`: it was not reported.
+    pub old: Option<String>,
+    pub old_at: Option<String>,
+    /// `None`: it is gone.
+    pub new: Option<String>,
+    pub new_at: Option<String>,
+    pub status: Option<ResultStatus>,
+    /// Its range or a critical limit lies between the two.
+    pub crosses: bool,
 }
 
 /// Whether a clinician stands behind the document. A draft says so on every page.

@@ -44,6 +44,7 @@ pub use self::result::LabResult;
 pub use self::result::ReferenceRange;
 pub use self::result::ResultId;
 pub use self::result::ResultStatus;
+pub use self::result::StatusDetail;
 pub use self::result::Unit;
 pub use self::sensitive::Sensitive;
 pub use self::value::AbsentReason;

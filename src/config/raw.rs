@@ -230,6 +230,9 @@ pub(crate) struct Feed {
     /// Where the application acknowledgements go that MSH-16 asks for: `same-connection`, `none`, or `HOST:PORT`.
     #[serde(default = "same_connection")]
     pub application_acks: String,
+    /// `repeating` where the laboratory's control ids start again: then the content names a message.
+    #[serde(default)]
+    pub control_ids: ControlIds,
     #[serde(default)]
     pub dangerous_any_sender: bool,
     /// SFTP: the public keys that sign in, in OpenSSH's form.
@@ -255,6 +258,14 @@ pub(crate) struct Feed {
     pub bearer: Option<BTreeMap<String, String>>,
     #[serde(default)]
     pub dangerous_no_credentials: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ControlIds {
+    #[default]
+    Unique,
+    Repeating,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]

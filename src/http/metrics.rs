@@ -16,6 +16,7 @@ use crate::pipeline::Pipeline;
 use crate::pipeline::fetches;
 use crate::pipeline::records::job;
 use crate::pipeline::records::message;
+use crate::pipeline::records::report;
 use crate::pipeline::review;
 use crate::store;
 
@@ -49,6 +50,17 @@ fn text(pipeline: &Pipeline) -> Result<String, store::Error> {
         "Messages refused because their sender claimed another's name.",
     );
     page.sample("gateway_sender_mismatches", store.counter(message::IMPOSTORS)?);
+    for (counter, family, help) in [
+        (report::REPEATS, "gateway_reports_repeated", "Reports that said what an earlier version had said."),
+        (
+            report::WRONG_PATIENT,
+            "gateway_reports_wrong_patient",
+            "Reports that take results back as another's.",
+        ),
+    ] {
+        page.family(family, "counter", help);
+        page.sample(family, store.counter(counter)?);
+    }
     page.family("gateway_cases", "gauge", "Cases by clinic and state.");
     let mut clinics = BTreeSet::new();
     for (name, count) in store.counters(CASES_PREFIX)? {

@@ -39,7 +39,9 @@ use crate::pipeline::advance::LOOK_EVERY;
 use crate::pipeline::advance::STORE_PAUSE;
 use crate::pipeline::advance::retry_after;
 use crate::pipeline::records::CaseId;
+use crate::pipeline::records::call as call_records;
 use crate::pipeline::records::call::Moment;
+use crate::pipeline::records::call::Phase;
 use crate::pipeline::records::case;
 use crate::pipeline::records::case::Stored;
 use crate::pipeline::records::job;
@@ -186,6 +188,7 @@ fn after_failure(pipeline: &Pipeline, case: CaseId, job: &Job, error: &outbound:
 async fn run_case(pipeline: &Pipeline, clinic: &str, id: CaseId) -> Result<Ended, Error> {
     let Some(stored) = case::load(&pipeline.store, clinic, id)? else { return Ok(Ended::Stopped) };
     let account = match stored.standing.state {
+        State::Superseded | State::Withdrawn => return settle(pipeline, &stored).await,
         State::Releasing | State::Filed => pipeline.accounts.account(&pipeline.store, clinic)?,
         _ => return Ok(Ended::Stopped),
     };
@@ -204,6 +207,26 @@ async fn run_case(pipeline: &Pipeline, clinic: &str, id: CaseId) -> Result<Ended
         }
     }
     Ok(Ended::Done)
+}
+
+/// A newer version came while a write was under way. Nothing more is written; whether that one happened is found out,
+/// so that the newer version can name it.
+async fn settle(pipeline: &Pipeline, stored: &Stored) -> Result<Ended, Error> {
+    let calls = call_records::of_case(&pipeline.store, &stored.case.clinic, stored.case.id)?;
+    if !calls.iter().any(|it| matches!(it.phase, Phase::Registering { .. })) {
+        return Ok(Ended::Stopped);
+    }
+    let account = pipeline.accounts.account(&pipeline.store, &stored.case.clinic)?;
+    for (number, call) in (0u8..).zip(calls) {
+        if matches!(call.phase, Phase::Registering { .. }) {
+            let turn = call::Turn { pipeline, account: &account, case: stored, number };
+            match turn.run(call).await? {
+                Ended::Done | Ended::Stopped => {}
+                other => return Ok(other),
+            }
+        }
+    }
+    Ok(Ended::Stopped)
 }
 
 /// Writes down how a turn ended, and when the next one is due.

@@ -15,6 +15,7 @@ pub struct Feed {
     /// MSH-11 values this feed takes (table 0103).
     pub processing_ids: Vec<String>,
     pub on_store_failure: OnStoreFailure,
+    pub control_ids: ControlIds,
     pub application_acks: ApplicationAcks,
     /// Over TLS: the names of which the sender's certificate must bear one. Empty: any that the authority vouches for.
     pub client_certificates: Vec<String>,
@@ -57,6 +58,15 @@ pub enum ApplicationAcks {
     None,
     /// The connection the message came by, while it is open.
     SameConnection,
+}
+
+/// Whether a control id names one message of a feed (R6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ControlIds {
+    /// It does: the same id with other content is a conflict.
+    Unique,
+    /// The laboratory's counter starts again, such as every day: the content names a message.
+    Repeating,
 }
 
 /// By which of our faces a feed comes in.

@@ -150,9 +150,9 @@ impl Intake {
     ) -> Result<Answer, store::Error> {
         let sha256 = sha256_hex(raw);
         let scope = message::scope_of(verdict.feed.as_ref().map(|feed| feed.name.as_str()));
-        let mut conflict = None;
+        let mut renamed = None;
         for _ in 0..RACES_MAX {
-            let verdict = conflict.as_ref().unwrap_or(verdict);
+            let verdict = renamed.as_ref().unwrap_or(verdict);
             let (mut change, answer) = self.change(raw, content, &sha256, &scope, verdict);
             if verdict.is_accepted()
                 && let Some(first) = self.claim_names(&mut change, content, &scope, &answer)?
@@ -181,7 +181,7 @@ impl Intake {
                             self.answer_again(&answer, raw, content, verdict)?;
                             return Ok(answer);
                         }
-                        None => conflict = Some(verdict.conflicting(content.format)),
+                        None => renamed = Some(verdict.of_used_control_id(content.format)),
                     }
                 }
                 Err(error) => return Err(error),
@@ -287,7 +287,7 @@ impl Intake {
         let mut change = Change::new();
         // A control id names one message of a feed. The content names a message without one, one beside a conflicting
         // one, and one that is not for us: that has used no control id.
-        let name = if content.control_id.is_empty() || verdict.is_conflict || !verdict.is_ours() {
+        let name = if content.control_id.is_empty() || verdict.is_named_by_content || !verdict.is_ours() {
             content_id(&content.control_id, sha256)
         } else {
             content.control_id.to_string()

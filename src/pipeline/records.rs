@@ -12,6 +12,7 @@ pub mod dropped;
 pub mod fetched;
 pub mod file;
 pub mod job;
+pub mod lineage;
 pub mod message;
 pub mod order;
 pub mod person;

@@ -15,16 +15,23 @@ mod worklist;
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::audit;
 use crate::clinical::document::Kind;
 use crate::clinical::model::Attachment;
+use crate::clinical::model::Moment;
+use crate::clinical::model::ReportStatus;
+use crate::clinical::workflow::State;
 use crate::pipeline::Pipeline;
 use crate::pipeline::records::CaseId;
 use crate::pipeline::records::call;
 use crate::pipeline::records::call::Call;
 use crate::pipeline::records::case;
+use crate::pipeline::records::case::Case;
 use crate::pipeline::records::case::Stored;
-use crate::pipeline::records::report;
+use crate::pipeline::records::lineage;
+use crate::pipeline::records::report::ReportKey;
 use crate::pipeline::review::content::Draft;
 use crate::pipeline::review::content::sha256;
 use crate::pipeline::sessions::Actor;
@@ -68,8 +75,43 @@ pub struct View {
     pub material: Arc<Material>,
     /// What an approval must name; none while the case has no patient or its documents cannot be made.
     pub content_sha256: Option<String>,
+    /// Every version of its lineage that has a case, oldest first.
+    pub versions: Vec<VersionRow>,
     /// The planned Cliniko calls, in the order of the plan; none before the release.
     pub calls: Vec<Call>,
+}
+
+/// A version of a lineage, as a reader of another sees it.
+pub struct VersionRow {
+    pub case: CaseId,
+    pub version: u32,
+    pub state: State,
+    pub report: ReportKey,
+    pub status: ReportStatus,
+    /// When the laboratory wrote it.
+    pub said_at: Option<Moment>,
+    pub received_at: Timestamp,
+    pub approved_at: Option<Timestamp>,
+}
+
+fn versions(store: &store::Store, case: &Case) -> Result<Vec<VersionRow>, store::Error> {
+    let cases = case::of_lineage(store, &case.clinic, &case.lineage)?;
+    cases
+        .into_iter()
+        .map(|it| {
+            let report = lineage::load(store, it.case.report, &it.case.clinic)?;
+            Ok(VersionRow {
+                case: it.case.id,
+                version: it.case.version,
+                state: it.standing.state,
+                report: it.case.report,
+                status: report.status,
+                said_at: content::said_at(&report),
+                received_at: lineage::received_at(it.case.report),
+                approved_at: it.case.approval.map(|approval| approval.by.at),
+            })
+        })
+        .collect()
 }
 
 /// Everything about one case. The first clinician who looks is noted, and every look is audited.
@@ -106,7 +148,8 @@ async fn look(pipeline: &Pipeline, by: &Clinician, id: CaseId) -> Result<View, E
     }
     pipeline.store.commit(change).await?;
     let calls = call::of_case(&pipeline.store, &actor.clinic, id)?;
-    Ok(View { stored, material, content_sha256, calls })
+    let versions = versions(&pipeline.store, &stored.case)?;
+    Ok(View { stored, material, content_sha256, versions, calls })
 }
 
 /// The drafts, unless there is no patient yet. That they cannot be made must not hide the results.
@@ -159,12 +202,10 @@ pub async fn attachment(
 ) -> Result<(Attachment, Vec<u8>), Error> {
     let actor = by.actor();
     let stored = open(pipeline, actor, id)?;
-    let report = content::load_report(&pipeline.store, &stored.case)?;
+    let report = lineage::reading(&pipeline.store, &stored.case)?.report;
     let index = number.checked_sub(1).ok_or(Error::NotFound)?;
     let attachment = report.attachments.get(usize::from(index)).ok_or(Error::NotFound)?;
-    let (key, clinic) = (stored.case.report, &stored.case.clinic);
-    let bytes =
-        report::attachment(&pipeline.store, key, clinic, index, attachment)?.ok_or(Error::NotFound)?;
+    let bytes = lineage::attachment(&pipeline.store, &stored.case, attachment)?.ok_or(Error::NotFound)?;
     let mut change = Change::new();
     change.audit(
         audit::Entry::new(pipeline.clock.now(), actor.user.to_string(), "attachment.read", id.to_string())

@@ -291,8 +291,13 @@ async fn r09_a_correction_shows_old_and_new_and_notes_and_rejections_are_signed(
     let id = gateway.put("automatic", corrected).await;
 
     let before = gateway.case(&token, id).await;
-    let change = json!({"result": "OBX[1]", "name": "Potassium", "old": "7.77 mmol/L", "new": "4.10 mmol/L"});
-    assert_eq!(before["previous"], json!({"case": first, "version": 1, "changes": [change]}));
+    let previous = &before["previous"];
+    assert_eq!((&previous["case"], &previous["version"]), (&json!(first), &json!(1)));
+    let change = &previous["changes"][0];
+    assert_eq!(
+        (&change["result"], &change["name"], &change["old"], &change["new"]),
+        (&json!("OBX[1]"), &json!("Potassium"), &json!("7.77 mmol/L"), &json!("4.10 mmol/L"))
+    );
 
     let note = gateway.post(&format!("/api/v1/cases/{id}/notes"), &token, &json!({"text": "seen"})).await;
     assert_eq!(note.status, 200, "{note:?}");

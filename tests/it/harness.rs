@@ -19,11 +19,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use haemosync_gateway::app;
+use haemosync_gateway::audit::Link;
 use haemosync_gateway::clinical::workflow::Roles;
 use haemosync_gateway::clock::Clock;
 use haemosync_gateway::clock::SystemClock;
 use haemosync_gateway::config;
 use haemosync_gateway::http::admin;
+use haemosync_gateway::pipeline::Pipeline;
 use haemosync_gateway::pipeline::feeds::Feed;
 use haemosync_gateway::pipeline::intake::Intake;
 use haemosync_gateway::pipeline::records::MessageId;
@@ -239,6 +241,31 @@ impl TestGateway {
 
     pub(crate) fn feed(&self, name: &str) -> Arc<Feed> {
         Arc::clone(self.running().pipeline.feeds.named(name).unwrap())
+    }
+
+    pub(crate) fn pipeline(&self) -> Arc<Pipeline> {
+        Arc::clone(&self.running().pipeline)
+    }
+
+    /// The acts of the audit chain, in order, each with what it was done to.
+    pub(crate) fn acts(&self) -> Vec<(String, String)> {
+        let mut acts = Vec::new();
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let mut scan = Scan::all(Table::Audit);
+            if let Some(key) = &after {
+                scan = scan.after(key);
+            }
+            let rows = self.store().backend().scan(&scan).unwrap();
+            let Some((last, _)) = rows.last() else { return acts };
+            after = Some(last.clone());
+            for (_, row) in &rows {
+                let link = Link::from_bytes(row).unwrap();
+                let entry: Value = serde_json::from_slice(&link.line).unwrap();
+                let text = |field: &str| entry[field].as_str().unwrap_or_default().to_owned();
+                acts.push((text("act"), text("object")));
+            }
+        }
     }
 
     pub(crate) fn mllp(&self) -> SocketAddr {

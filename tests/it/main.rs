@@ -31,6 +31,8 @@ mod knowledge;
 #[cfg(test)]
 mod labs;
 #[cfg(test)]
+mod lineage;
+#[cfg(test)]
 mod mllp;
 #[cfg(test)]
 mod outbound_cliniko;
@@ -44,3 +46,5 @@ mod sftp;
 mod sftp_poll;
 #[cfg(test)]
 mod store;
+#[cfg(test)]
+mod traps_lineage;

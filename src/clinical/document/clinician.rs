@@ -3,6 +3,7 @@
 use serde_json::Value as Json;
 use serde_json::json;
 
+use crate::clinical::document::Changed;
 use crate::clinical::document::Content;
 use crate::clinical::document::Standing;
 use crate::clinical::document::range_bar::Position;
@@ -11,6 +12,7 @@ use crate::clinical::document::row::Row;
 use crate::clinical::document::words;
 use crate::clinical::document::words::Clock;
 use crate::clinical::document::words::NOT_KNOWN;
+use crate::clinical::lineage::Standing as Reads;
 use crate::clinical::model::Attachment;
 use crate::clinical::model::Finding;
 use crate::clinical::model::Interpretation;
@@ -19,6 +21,7 @@ use crate::clinical::model::Panel;
 use crate::clinical::model::ReportStatus;
 use crate::clinical::model::Sensitive;
 use crate::clinical::model::Specimen;
+use crate::clinical::model::StatusDetail;
 
 pub(crate) fn view(content: &Content<'_>, standing: &Standing, clock: &Clock) -> Json {
     let findings = by_urgency(content.interpretations);
@@ -28,7 +31,9 @@ pub(crate) fn view(content: &Content<'_>, standing: &Standing, clock: &Clock) ->
         "approval": words::approval(standing, clock),
         "approval_short": words::approval_short(standing, clock),
         "case": case(content),
-        "banners": banners(content),
+        "stamp": stamp(content),
+        "banners": banners(content, clock),
+        "changed": content.changed.iter().map(|it| changed(it, clock)).collect::<Vec<_>>(),
         "replaces": replaces(content, clock),
         "identity": identity(content),
         "facts": facts(content, clock),
@@ -78,27 +83,72 @@ pub(crate) fn identity(content: &Content<'_>) -> Json {
     })
 }
 
+/// What stands on every page of a report that is not what it seems; none of a complete one.
+pub(crate) fn stamp(content: &Content<'_>) -> Option<Json> {
+    let (word, text) = match content.reads {
+        Reads::Withdrawn => ("WITHDRAWN", "WITHDRAWN by the laboratory – do not use"),
+        Reads::Cancelled => ("CANCELLED", "CANCELLED by the laboratory"),
+        Reads::Interim => ("INTERIM", "INTERIM – the laboratory has not finished, results may change"),
+        Reads::Complete => return None,
+    };
+    Some(json!({ "word": word, "text": text }))
+}
+
 /// What must be read before any result.
-fn banners(content: &Content<'_>) -> Vec<String> {
+fn banners(content: &Content<'_>, clock: &Clock) -> Vec<String> {
     let status = content.report.status;
     let said = words::report_status(status);
-    let text = match status {
-        ReportStatus::EnteredInError => {
-            "Withdrawn: the laboratory has withdrawn this report. The results below must not be used."
-                .to_owned()
+    let since = content.report.origin.sent_at.as_ref().or_else(|| content.report.issued_at());
+    let since = since.map_or_else(String::new, |at| format!(" on {}", clock.when(&at.iso)));
+    let text = match (content.reads, status) {
+        (Reads::Withdrawn, _) | (_, ReportStatus::EnteredInError) => {
+            let wrong = content.report.results().any(|it| it.detail == Some(StatusDetail::WrongPatient));
+            let why = if wrong { " It was posted in error, such as on the wrong patient." } else { "" };
+            format!(
+                "Withdrawn: the laboratory has withdrawn this report{since}.{why} The results below must not be used."
+            )
         }
-        ReportStatus::Cancelled => "Cancelled: the laboratory has cancelled this report.".to_owned(),
-        ReportStatus::Preliminary | ReportStatus::Partial | ReportStatus::Registered => {
-            format!("{said}. The laboratory has not finished this report.")
+        (Reads::Cancelled, _) | (_, ReportStatus::Cancelled) => {
+            format!("Cancelled: the laboratory has cancelled this report{since}. Consider a new sample.")
         }
-        ReportStatus::Amended | ReportStatus::Corrected => {
+        (Reads::Interim, _)
+        | (_, ReportStatus::Preliminary | ReportStatus::Partial | ReportStatus::Registered) => {
+            format!(
+                "{said}. The laboratory has not finished this report; it is not given to the patient before."
+            )
+        }
+        (_, ReportStatus::Amended | ReportStatus::Corrected) => {
             let changed = content.changes.len();
             format!("{said}. Changed results, shown with what they were before: {changed}.")
         }
-        ReportStatus::Unknown => "The laboratory did not say whether this report is final.".to_owned(),
-        ReportStatus::Final => return Vec::new(),
+        (_, ReportStatus::Unknown) => "The laboratory did not say whether this report is final.".to_owned(),
+        (_, ReportStatus::Final) => return Vec::new(),
     };
     vec![text]
+}
+
+/// One line of the table of what changed: old, new, and when each was said.
+fn changed(it: &Changed, clock: &Clock) -> Json {
+    let at =
+        |iso: &Option<String>| iso.as_deref().map_or_else(|| NOT_KNOWN.to_owned(), |iso| clock.when(iso));
+    json!({
+        "name": it.name,
+        "old": it.old.clone().unwrap_or_else(|| "not reported".to_owned()),
+        "old_at": it.old.as_ref().map(|_| at(&it.old_at)),
+        "new": it.new.clone().unwrap_or_else(|| "no longer reported".to_owned()),
+        "new_at": at(&it.new_at),
+        "status": it.status.and_then(words::result_status),
+        "crosses": it.crosses,
+    })
+}
+
+/// That a panel is older than the rest.
+pub(crate) fn carried(panel: &Panel, content: &Content<'_>, clock: &Clock) -> Option<String> {
+    let at = content.carried.get(&panel.id)?;
+    let of = at.as_deref().map_or_else(String::new, |at| format!(" of {}", clock.when(at)));
+    Some(format!(
+        "Carried over: the laboratory’s latest message does not name this. It stood in the one{of}."
+    ))
 }
 
 fn replaces(content: &Content<'_>, clock: &Clock) -> Option<String> {
@@ -202,6 +252,7 @@ fn panel(panel: &Panel, content: &Content<'_>, clock: &Clock) -> Json {
     let status = (panel.status != content.report.status).then(|| words::report_status(panel.status));
     json!({
         "name": panel.code.label(),
+        "carried": carried(panel, content, clock),
         "status": status,
         "rows": panel.results.iter().map(|it| Row::new(it, content, clock)).collect::<Vec<_>>(),
         "notes": panel.notes.iter().map(|note| &note.text).collect::<Vec<_>>(),

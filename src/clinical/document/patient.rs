@@ -15,6 +15,7 @@ use crate::clinical::document::row::Row;
 use crate::clinical::document::words;
 use crate::clinical::document::words::Clock;
 use crate::clinical::document::words::NOT_KNOWN;
+use crate::clinical::lineage::Standing as Reads;
 use crate::clinical::model::Finding;
 use crate::clinical::model::Interpretation;
 use crate::clinical::model::LabResult;
@@ -41,7 +42,7 @@ pub(crate) fn view(content: &Content<'_>, standing: &Standing, clock: &Clock) ->
         .map(|panel| {
             let results = panel.results.iter();
             let rows: Vec<Json> = results.map(|it| result(it, &findings, content, clock)).collect();
-            json!({ "name": panel.code.label(), "rows": rows })
+            json!({ "name": panel.code.label(), "rows": rows, "carried": clinician::carried(panel, content, clock) })
         })
         .collect();
     json!({
@@ -51,7 +52,8 @@ pub(crate) fn view(content: &Content<'_>, standing: &Standing, clock: &Clock) ->
         "approval_short": words::approval_short(standing, clock),
         "case": clinician::case(content),
         "identity": clinician::identity(content),
-        "banners": banners(report.status),
+        "stamp": clinician::stamp(content),
+        "banners": banners(content),
         "replaces": replaces(content, clock),
         "tested": tested(content, clock),
         "waiting": waiting,
@@ -73,16 +75,18 @@ fn is_held_back(finding: &Finding, content: &Content<'_>) -> bool {
     is_urgent(finding) && !content.contact_confirmed
 }
 
+const INTERIM: &str = "The laboratory has not finished. Results may change, and more may follow. \
+    This summary is not given out before.";
+
 /// What must be read before any result.
-fn banners(status: ReportStatus) -> Vec<&'static str> {
-    let text = match status {
+fn banners(content: &Content<'_>) -> Vec<&'static str> {
+    let text = match content.report.status {
         ReportStatus::EnteredInError => {
             "The laboratory has withdrawn this report. Please do not use these results. Your clinic can tell you more."
         }
         ReportStatus::Cancelled => "The laboratory could not do these tests. Your clinic can tell you more.",
-        ReportStatus::Registered | ReportStatus::Partial | ReportStatus::Preliminary => {
-            "The laboratory has not finished. Results may change, and more may follow."
-        }
+        ReportStatus::Registered | ReportStatus::Partial | ReportStatus::Preliminary => INTERIM,
+        _ if content.reads == Reads::Interim => INTERIM,
         ReportStatus::Amended | ReportStatus::Corrected => {
             "The laboratory has changed results that it sent before."
         }
@@ -95,7 +99,7 @@ fn banners(status: ReportStatus) -> Vec<&'static str> {
 fn replaces(content: &Content<'_>, clock: &Clock) -> Option<String> {
     let old = content.supersedes.as_ref()?;
     let filed = old.filed_at.as_deref().map_or_else(String::new, |at| format!(" of {}", clock.date(at)));
-    Some(format!("This summary replaces the earlier one{filed}."))
+    Some(format!("This summary replaces the earlier one{filed}. Please use this one only."))
 }
 
 fn tested(content: &Content<'_>, clock: &Clock) -> Vec<(&'static str, String)> {

@@ -163,6 +163,7 @@ mod tests {
             range: Some(ReferenceRange::parse(range)),
             flags: vec![],
             status: ResultStatus::Final,
+            detail: None,
             notes: vec![],
             observed_at: None,
             analysed_at: None,

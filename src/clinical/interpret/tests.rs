@@ -38,6 +38,7 @@ pub(super) fn named(id: usize, name: &str, value: &str, unit: &str) -> LabResult
         range: None,
         flags: Vec::new(),
         status: ResultStatus::Final,
+        detail: None,
         notes: Vec::new(),
         observed_at: None,
         analysed_at: None,

@@ -46,6 +46,8 @@ struct Call {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum When {
     Always,
+    /// The laboratory has finished: what may still change is not for the patient.
+    Final,
     /// The case has findings that a clinician wrote for the patient.
     PatientText,
     /// The case supersedes one that was filed.
@@ -170,6 +172,7 @@ impl Mapping {
         for call in &self.calls {
             let wanted = match call.when {
                 When::Always => true,
+                When::Final => !case.report.is_interim(),
                 When::PatientText => !case.findings.patient.is_empty(),
                 When::Supersedes => case.supersedes.is_some(),
             };

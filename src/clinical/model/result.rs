@@ -38,6 +38,9 @@ pub struct LabResult {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<Flag>,
     pub status: ResultStatus,
+    /// What the laboratory's word says beyond the status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<StatusDetail>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
     /// OBX-14.
@@ -178,6 +181,34 @@ impl ResultStatus {
         ]
         .into_iter()
         .find(|status| status.as_str() == word)
+    }
+}
+
+/// What table 0085 tells apart and FHIR's `observation-status` does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StatusDetail {
+    /// `U`: final now, and the value that was sent before stands.
+    ValueStands,
+    /// `W`: posted as wrong, such as on the wrong patient.
+    WrongPatient,
+}
+
+impl StatusDetail {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ValueStands => "value-stands",
+            Self::WrongPatient => "wrong-patient",
+        }
+    }
+
+    /// The status and its detail of a mapping's word: a status, or one of `value-stands` and `wrong-patient`.
+    pub fn read(word: &str) -> Option<(ResultStatus, Option<Self>)> {
+        match word {
+            "value-stands" => Some((ResultStatus::Final, Some(Self::ValueStands))),
+            "wrong-patient" => Some((ResultStatus::EnteredInError, Some(Self::WrongPatient))),
+            status => ResultStatus::from_word(status).map(|status| (status, None)),
+        }
     }
 }
 

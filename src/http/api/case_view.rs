@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::clinical::lineage::How;
+use crate::clinical::lineage::Story;
 use crate::clinical::model::AbsentReason;
 use crate::clinical::model::Attachment;
 use crate::clinical::model::Finding;
@@ -21,8 +23,10 @@ use crate::clinical::model::PersonName;
 use crate::clinical::model::RangeFlag;
 use crate::clinical::model::Report;
 use crate::clinical::model::ResultId;
+use crate::clinical::model::ResultStatus;
 use crate::clinical::model::Sensitive;
 use crate::clinical::model::Sex;
+use crate::clinical::model::StatusDetail;
 use crate::clinical::model::Urgency;
 use crate::clinical::model::Value as Measured;
 use crate::pipeline::records::call::Call;
@@ -32,8 +36,10 @@ use crate::pipeline::records::case::Approval;
 use crate::pipeline::records::case::Case;
 use crate::pipeline::records::case::MatchedPatient;
 use crate::pipeline::records::case::Signed;
+use crate::pipeline::records::report::ReportKey;
 use crate::pipeline::review::Previous;
 use crate::pipeline::review::Row;
+use crate::pipeline::review::VersionRow;
 use crate::pipeline::review::View;
 
 /// A case in a list, and the whole of it for who is no clinician.
@@ -75,7 +81,7 @@ pub(super) fn full(view: &View) -> Value {
         "opened_at": case.opened_at.to_string(),
         "seen": case.seen.as_ref().map(signed),
         "content_sha256": view.content_sha256,
-        "report": report(&view.material.report, interpretation, &case.report_sha256),
+        "report": report(view, interpretation, &case.report_sha256),
         "findings": interpretation.map(findings).unwrap_or_default(),
         "not_assessed": interpretation.map_or_else(|| json!([]), |it| json!(it.not_assessed)),
         "interpreters": interpretation.map_or_else(|| json!([]), |it| {
@@ -94,7 +100,8 @@ pub(super) fn full(view: &View) -> Value {
         "approval": case.approval.as_ref().map(approval),
         "rejection": rejection(case),
         "holds": case.holds,
-        "attachments": attachments(&view.material.report, &case.id.to_string()),
+        "attachments": attachments(&view.material.reading.report, &case.id.to_string()),
+        "versions": view.versions.iter().map(version).collect::<Vec<_>>(),
         "previous": view.material.previous.as_ref().map(previous),
         "documents": case.patient.as_ref().map(|_| {
             json!({ "clinician": format!("{path}/clinician.pdf"), "patient": format!("{path}/patient.pdf") })
@@ -142,9 +149,13 @@ fn signed(it: &Signed) -> Value {
     json!({ "user": it.user, "name": it.name.expose(), "at": it.at.to_string() })
 }
 
-fn report(report: &Report, interpretation: Option<&Interpretation>, sha256: &str) -> Value {
+fn report(view: &View, interpretation: Option<&Interpretation>, sha256: &str) -> Value {
     let flags: BTreeMap<&ResultId, RangeFlag> =
         interpretation.into_iter().flat_map(|it| &it.range_flags).map(|(id, flag)| (id, *flag)).collect();
+    let reading = &view.material.reading;
+    let report = &reading.report;
+    let stories: BTreeMap<&ResultId, Value> =
+        reading.stories.iter().map(|it| (&it.result, story(it, &view.material.versions))).collect();
     let received = report.panels.iter().find_map(|panel| panel.received_at.as_ref());
     json!({
         "sha256": sha256,
@@ -152,13 +163,45 @@ fn report(report: &Report, interpretation: Option<&Interpretation>, sha256: &str
         "filler_number": report.filler_number,
         "order_number": report.order_number,
         "status": report.status.as_str(),
+        "standing": reading.standing.as_str(),
+        "sent_at": report.origin.sent_at.as_ref().map(|it| &it.iso),
         "collected_at": iso(report.collected_at()),
         "received_at": iso(received),
         "reported_at": iso(report.issued_at()),
-        "panels": report.panels.iter().map(|it| panel(it, &flags)).collect::<Vec<_>>(),
+        "panels": report.panels.iter().map(|it| panel(it, &flags, &stories)).collect::<Vec<_>>(),
         "notes": texts(&report.notes),
         "patient_as_sent": patient_as_sent(&report.patient),
     })
+}
+
+/// How a result came to read as it does: every word on it, oldest first, each with when the laboratory wrote it.
+fn story(story: &Story, versions: &[(ReportKey, Option<Moment>)]) -> Value {
+    let of = |place: usize| versions.get(place);
+    let at = |place: usize| of(place).and_then(|(_, at)| at.as_ref()).map(|at| &at.iso);
+    let (how, from) = match story.how {
+        How::AsSent => ("as_sent", None),
+        How::CarriedOver { from } => ("carried_over", Some(from)),
+        How::Promoted { from } => ("promoted", Some(from)),
+        How::VoidedWithPanel { from } => ("voided_with_panel", Some(from)),
+    };
+    let said: Vec<Value> = story
+        .said
+        .iter()
+        .map(|it| {
+            json!({ "report": of(it.version).map(|(key, _)| key.to_string()), "sent_at": at(it.version),
+                "value": it.value, "unit": it.unit, "status": it.status.as_str(),
+                "status_detail": it.detail.map(StatusDetail::as_str), "notes": it.notes })
+        })
+        .collect();
+    json!({ "how": how, "from": from.and_then(of).map(|(key, _)| key.to_string()),
+        "from_sent_at": from.and_then(at), "history": said })
+}
+
+/// A version of the lineage, for who reads another.
+fn version(it: &VersionRow) -> Value {
+    json!({ "case": it.case, "version": it.version, "state": it.state.as_str(), "report": it.report.to_string(),
+        "status": it.status.as_str(), "sent_at": it.said_at.as_ref().map(|at| &at.iso),
+        "received_at": it.received_at.to_string(), "approved_at": it.approved_at.map(|at| at.to_string()) })
 }
 
 /// Who the laboratory says it is: what a person matches by, and no proof of anything.
@@ -181,11 +224,20 @@ fn patient_as_sent(patient: &Patient) -> Value {
     })
 }
 
-fn panel(panel: &Panel, flags: &BTreeMap<&ResultId, RangeFlag>) -> Value {
+fn panel(
+    panel: &Panel,
+    flags: &BTreeMap<&ResultId, RangeFlag>,
+    stories: &BTreeMap<&ResultId, Value>,
+) -> Value {
+    let shown = |it: &LabResult| {
+        let mut shown = result(it, flags.get(&it.id).copied());
+        shown["lineage"] = stories.get(&it.id).cloned().unwrap_or_default();
+        shown
+    };
     json!({
         "name": panel.code.label(),
         "status": panel.status.as_str(),
-        "results": panel.results.iter().map(|it| result(it, flags.get(&it.id).copied())).collect::<Vec<_>>(),
+        "results": panel.results.iter().map(shown).collect::<Vec<_>>(),
         "notes": texts(&panel.notes),
     })
 }
@@ -217,6 +269,7 @@ fn result(result: &LabResult, flag: Option<RangeFlag>) -> Value {
         "range_flag": flag.map(RangeFlag::as_str),
         "flags": result.flags.iter().map(|it| &it.sent).collect::<Vec<_>>(),
         "status": result.status.as_str(),
+        "status_detail": result.detail.map(StatusDetail::as_str),
         "notes": texts(&result.notes),
         "interpreted": !result.not_interpreted,
     })
@@ -283,7 +336,11 @@ fn previous(previous: &Previous) -> Value {
     let changes: Vec<Value> = previous
         .changes
         .iter()
-        .map(|it| json!({ "result": it.result, "name": it.name, "old": it.old, "new": it.new }))
+        .map(|it| {
+            json!({ "result": it.result, "name": it.name, "old": it.old, "new": it.new,
+            "status": it.status.map(ResultStatus::as_str), "urgent": it.crosses })
+        })
         .collect();
-    json!({ "case": previous.case, "version": previous.version, "changes": changes })
+    let at = previous.said_at.as_ref().map(|it| &it.iso);
+    json!({ "case": previous.case, "version": previous.version, "sent_at": at, "changes": changes })
 }

@@ -5,7 +5,9 @@
 //! that a critical result is escalated before its patient is known.
 
 pub(in crate::pipeline) mod candidates;
+mod notices;
 pub(in crate::pipeline) mod opening;
+mod versions;
 
 use std::error;
 use std::sync::Arc;
@@ -26,6 +28,7 @@ use crate::pipeline::records::case;
 use crate::pipeline::records::case::Stored;
 use crate::pipeline::records::job;
 use crate::pipeline::records::job::Job;
+use crate::pipeline::records::lineage;
 use crate::pipeline::records::message;
 use crate::pipeline::records::report;
 use crate::pipeline::records::report::ReportKey;
@@ -149,7 +152,7 @@ async fn prepare(pipeline: &Pipeline, id: MessageId, change: &mut Change) -> Res
     let mut progress = Progress::Settled;
     let Some(standing) = message::standing(&pipeline.store, id)? else { return Ok(progress) };
     for (key, clinic, report) in report::of_message(&pipeline.store, id, &standing)? {
-        progress = progress.max(prepare_one(pipeline, &clinic, key, &report, change).await?);
+        progress = progress.max(prepare_one(pipeline, &clinic, key, report, change).await?);
     }
     Ok(progress)
 }
@@ -159,27 +162,34 @@ async fn prepare_one(
     pipeline: &Pipeline,
     clinic: &str,
     key: ReportKey,
-    report: &Report,
+    report: Report,
     change: &mut Change,
 ) -> Result<Progress, store::Error> {
-    let mut others = case::of_lineage(&pipeline.store, clinic, &report::lineage(report))?;
+    let mut others = case::of_lineage(&pipeline.store, clinic, &report::lineage(&report))?;
     let waiting = others.iter().position(|it| it.case.report == key).map(|at| others.remove(at));
-    if waiting.as_ref().is_some_and(|it| it.standing.state != State::Matching) {
+    if let Some(waiting) = waiting {
+        if waiting.standing.state != State::Matching {
+            return Ok(Progress::Settled);
+        }
+        others.retain(|it| it.case.version < waiting.case.version);
+        let report = lineage::reading(&pipeline.store, &waiting.case)?.report;
+        let Some(found) = look(pipeline, clinic, &report, known(&others)).await? else {
+            return Ok(Progress::LookAgain);
+        };
+        opening::take_up(pipeline, waiting, &report, &found, change)?;
         return Ok(Progress::Settled);
     }
-    others.retain(|it| waiting.as_ref().is_none_or(|waiting| it.case.version < waiting.case.version));
-    let looked = look(pipeline, clinic, report, others.last()).await?;
-    match (waiting, looked) {
-        (Some(_), None) => Ok(Progress::LookAgain),
-        (Some(waiting), Some(found)) => {
-            opening::take_up(pipeline, waiting, report, &found, change)?;
-            Ok(Progress::Settled)
-        }
-        (None, found) => {
-            opening::open(pipeline, clinic, (key, report), others, found.as_ref(), change)?;
-            Ok(if found.is_some() { Progress::Settled } else { Progress::LookAgain })
-        }
-    }
+    let Some(arrived) = versions::arrive(pipeline, clinic, (key, report), &others, change)? else {
+        return Ok(Progress::Settled);
+    };
+    let found = look(pipeline, clinic, &arrived.reading.report, known(&others)).await?;
+    let state = opening::open(pipeline, clinic, arrived, others, found.as_ref(), change)?;
+    Ok(if state == State::Matching { Progress::LookAgain } else { Progress::Settled })
+}
+
+/// The newest case of a lineage whose patient is known; else the newest.
+fn known(cases: &[Stored]) -> Option<&Stored> {
+    cases.iter().rfind(|it| it.case.patient.is_some()).or(cases.last())
 }
 
 /// The candidates; none where Cliniko could not be asked, so that nothing can be decided yet.

@@ -34,6 +34,7 @@ use crate::pipeline::records::case::Stored;
 use crate::pipeline::records::report;
 use crate::store;
 use crate::store::Change;
+use crate::store::Table;
 use crate::telemetry::Chain;
 
 /// Dates have no hour, and Cliniko's clock is not ours.
@@ -124,7 +125,10 @@ impl Turn<'_> {
             return Ok(ended);
         }
         call.phase = Phase::Registering { began: moment(self.pipeline), absent: None };
-        self.record(&call, "call.registering").await?;
+        if !self.register(&call).await? {
+            call.phase = Phase::Planned;
+            return Ok(wait(Duration::ZERO));
+        }
         let answer = match (&call.what, upload_url) {
             (What::Attachment { description, .. }, Some(upload_url)) => {
                 let new = NewAttachment {
@@ -230,10 +234,26 @@ impl Turn<'_> {
         Ok(earliest.min(case.opened_at).min(call.planned_at) - NOTE_MARGIN)
     }
 
+    /// P3's trace, while the case is still to be sent: a newer version or a second thought that comes between stops it.
+    async fn register(&self, call: &Call) -> Result<bool, store::Error> {
+        let now = case::standing(&self.pipeline.store, self.case.case.id)?;
+        let Some(now) = now.filter(|it| it.state == State::Releasing) else { return Ok(false) };
+        let mut change = Change::new();
+        change.expect_equals(Table::CaseStates, &self.case.case.id.key(), now.encode());
+        match self.commit(change, call, "call.registering").await {
+            Ok(()) => Ok(true),
+            Err(store::Error::Conflict { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Makes the call's phase durable, with its audit entry.
     async fn record(&self, call: &Call, act: &'static str) -> Result<(), store::Error> {
+        self.commit(Change::new(), call, act).await
+    }
+
+    async fn commit(&self, mut change: Change, call: &Call, act: &'static str) -> Result<(), store::Error> {
         let case = &self.case.case;
-        let mut change = Change::new();
         call::put(&mut change, &case.clinic, case.id, self.number, call);
         let mut entry = audit::Entry::new(self.pipeline.clock.now(), "gateway", act, case.id.to_string())
             .of_clinic(case.clinic.clone())

@@ -4,6 +4,7 @@ use jiff::tz::TimeZone;
 
 use crate::audit;
 use crate::clinical::document::Kind;
+use crate::clinical::lineage::Standing;
 use crate::clinical::mapping::outbound::Action;
 use crate::clinical::mapping::outbound::CaseView;
 use crate::clinical::mapping::outbound::Document;
@@ -17,6 +18,8 @@ use crate::clinical::mapping::outbound::case::SupersededView;
 use crate::clinical::model::LabResult;
 use crate::clinical::model::Moment;
 use crate::clinical::model::Report;
+use crate::clinical::model::ReportStatus;
+use crate::clinical::model::ResultStatus;
 use crate::clinical::model::Sensitive;
 use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
@@ -29,7 +32,7 @@ use crate::pipeline::records::call::What;
 use crate::pipeline::records::case;
 use crate::pipeline::records::case::Case;
 use crate::pipeline::records::case::Stored;
-use crate::pipeline::records::report;
+use crate::pipeline::records::lineage;
 use crate::pipeline::review::document_key;
 use crate::pipeline::sha256_hex;
 use crate::security::keys::Scope;
@@ -105,8 +108,9 @@ pub(super) fn document(
 
 /// What of the case may leave; none while it has no patient, report or approval.
 fn view(pipeline: &Pipeline, case: &Case) -> Result<Option<CaseView>, store::Error> {
-    let Some(report) = report::load(&pipeline.store, case.report, &case.clinic)? else { return Ok(None) };
     let (Some(patient), Some(approval)) = (&case.patient, &case.approval) else { return Ok(None) };
+    let reading = lineage::reading(&pipeline.store, case)?;
+    let report = reading.report;
     Ok(Some(CaseView {
         patient: PatientView { id: patient.cliniko_id.clone() },
         order_number: report.order_number.clone(),
@@ -120,7 +124,7 @@ fn view(pipeline: &Pipeline, case: &Case) -> Result<Option<CaseView>, store::Err
         report: ReportView {
             lab: report.lab.clone(),
             lab_name: report.lab.clone(),
-            status: report.status.as_str().to_owned(),
+            status: status(reading.standing, report.status).as_str().to_owned(),
             collected_on: report.collected_at().and_then(day),
             reported_on: report.issued_at().and_then(day),
             content_sha256: case.report_sha256.clone(),
@@ -128,6 +132,15 @@ fn view(pipeline: &Pipeline, case: &Case) -> Result<Option<CaseView>, store::Err
             filler_number: report.filler_number,
         },
     }))
+}
+
+/// A report that calls itself final and has values that may change is not one that a patient gets.
+const fn status(standing: Standing, said: ReportStatus) -> ReportStatus {
+    match (standing, said) {
+        (_, ReportStatus::Registered | ReportStatus::Partial | ReportStatus::Preliminary) => said,
+        (Standing::Interim, _) => ReportStatus::Preliminary,
+        _ => said,
+    }
 }
 
 fn day(moment: &Moment) -> Option<String> {
@@ -162,7 +175,15 @@ fn result_line(result: &LabResult) -> String {
     let range = result.range.as_ref().map(|range| format!(" (reference {})", range.sent)).unwrap_or_default();
     let flags: Vec<&str> = result.flags.iter().map(|flag| flag.sent.as_str()).collect();
     let flags = if flags.is_empty() { String::new() } else { format!(" [{}]", flags.join(" ")) };
-    format!("{}: {} {unit}{range}{flags}", result.code.label(), result.value.as_sent())
+    let status = match result.status {
+        ResultStatus::EnteredInError => " WITHDRAWN by the laboratory: do not use",
+        ResultStatus::Cancelled => " cancelled by the laboratory",
+        ResultStatus::Preliminary => " preliminary: may change",
+        ResultStatus::Registered => " not ready yet",
+        ResultStatus::Corrected | ResultStatus::Amended => " corrected by the laboratory",
+        ResultStatus::Final | ResultStatus::Unknown => "",
+    };
+    format!("{}: {} {unit}{range}{flags}{status}", result.code.label(), result.value.as_sent())
 }
 
 /// The newest earlier version of the lineage that reached Cliniko.

@@ -14,6 +14,7 @@ use crate::formats::hl7v2::Location;
 use crate::formats::hl7v2::acknowledgement;
 use crate::formats::hl7v2::acknowledgement::Condition0357;
 use crate::formats::hl7v2::acknowledgement::Outcome;
+use crate::pipeline::feeds::ControlIds;
 use crate::pipeline::feeds::Feed;
 use crate::pipeline::feeds::Feeds;
 use crate::pipeline::feeds::OnStoreFailure;
@@ -29,8 +30,8 @@ pub(super) struct Verdict {
     pub(super) outcome: Outcome,
     /// None for a sender no feed names.
     pub(super) feed: Option<Arc<Feed>>,
-    /// Its control id was used before for other content.
-    pub(super) is_conflict: bool,
+    /// Its control id was used before for other content, so that its content names it.
+    pub(super) is_named_by_content: bool,
     reason: Option<Reason>,
     /// Why a message of another format than HL7 v2 cannot be read.
     problems: Vec<Diagnostic>,
@@ -55,7 +56,7 @@ impl Verdict {
     }
 
     fn refuse_for(outcome: Outcome, feed: Option<Arc<Feed>>, reason: Option<Reason>) -> Self {
-        Self { outcome, feed, is_conflict: false, reason, problems: Vec::new() }
+        Self { outcome, feed, is_named_by_content: false, reason, problems: Vec::new() }
     }
 
     /// Whether the message goes on its way.
@@ -73,8 +74,11 @@ impl Verdict {
         self.reason.as_ref().is_some_and(|reason| reason.code.as_str() == NOT_THEIR_NAME)
     }
 
-    /// The same message, found to use another's control id.
-    pub(super) fn conflicting(&self, format: Format) -> Self {
+    /// The same message, found to use another's control id: a conflict, unless the feed's ids are known to repeat.
+    pub(super) fn of_used_control_id(&self, format: Format) -> Self {
+        if self.feed.as_ref().is_some_and(|feed| feed.control_ids == ControlIds::Repeating) {
+            return Self { is_named_by_content: true, ..self.clone() };
+        }
         let reason = Reason {
             condition: Condition0357::DuplicateKey,
             code: Code::new("H108"),
@@ -82,7 +86,7 @@ impl Verdict {
             text: "this control id was already used for other content".to_owned(),
             help: "send it again under a control id of its own",
         };
-        Self { is_conflict: true, ..Self::refuse(Outcome::Error, self.feed.clone(), reason) }
+        Self { is_named_by_content: true, ..Self::refuse(Outcome::Error, self.feed.clone(), reason) }
     }
 
     pub(super) fn too_long(max: usize) -> Self {

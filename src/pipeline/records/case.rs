@@ -36,8 +36,15 @@ pub struct Case {
     pub lineage: String,
     /// 1 for the first report of the lineage, one more for each that followed.
     pub version: u32,
+    /// The report whose arrival opened it.
     pub report: ReportKey,
-    /// SHA-256 of the canonical report, in hexadecimal.
+    /// The versions it reads as one, oldest first; empty in a case that reads its report alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<ReportKey>,
+    /// The report it contradicts, until a person has decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conflicts_with: Option<ReportKey>,
+    /// SHA-256 of the report as read, in hexadecimal.
     pub report_sha256: String,
     /// The case this one supersedes.
     pub previous: Option<CaseId>,
@@ -54,6 +61,13 @@ pub struct Case {
     pub holds: Vec<Diagnostic>,
     /// The first clinician who opened it.
     pub seen: Option<Signed>,
+}
+
+impl Case {
+    /// The reports it reads as one, oldest first.
+    pub fn read_from(&self) -> &[ReportKey] {
+        if self.versions.is_empty() { std::slice::from_ref(&self.report) } else { &self.versions }
+    }
 }
 
 /// Who the report belongs to, as read from Cliniko when it was decided.
@@ -154,6 +168,10 @@ pub struct Standing {
 }
 
 impl Standing {
+    pub fn encode(&self) -> Vec<u8> {
+        encode(self)
+    }
+
     /// Clinic, state, most urgent first, oldest first.
     fn worklist_key(&self, id: CaseId) -> Vec<u8> {
         [worklist_prefix(&self.clinic, self.state).as_slice(), &[u8::MAX - rank(self.urgency)], &id.key()]

@@ -87,6 +87,11 @@ pub fn put(change: &mut Change, key: ReportKey, clinic: &str, report: &Report) {
     }
 }
 
+/// The durable count of versions that said what an earlier one had said.
+pub const REPEATS: &str = "reports.repeated";
+/// The durable count of versions that say that results were posted as wrong, such as on the wrong patient.
+pub const WRONG_PATIENT: &str = "reports.wrong_patient";
+
 pub fn load(store: &Store, key: ReportKey, clinic: &str) -> Result<Option<Report>, store::Error> {
     let row = store.get_sealed(Table::Reports, &key.bytes(), &Scope::Clinic(clinic.to_owned()))?;
     row.map(|row| decode(Table::Reports, &row)).transpose()

@@ -14,6 +14,7 @@ use crate::pipeline::accounts::Account;
 use crate::pipeline::advance::prepare::candidates;
 use crate::pipeline::advance::prepare::opening;
 use crate::pipeline::records::CaseId;
+use crate::pipeline::records::case;
 use crate::pipeline::records::case::MatchedPatient;
 use crate::pipeline::records::case::Signed;
 use crate::pipeline::records::case::Stored;
@@ -48,6 +49,12 @@ pub async fn match_by_hand(
     case.patient = Some(matched);
     case.suggested_patient_id = None;
     case.holds.clear();
+    if case.conflicts_with.take().is_some() {
+        // A person says that this one is right: what it contradicted ends.
+        let mut others = case::of_lineage(&pipeline.store, &case.clinic, &case.lineage)?;
+        others.retain(|it| it.case.id != id);
+        opening::end(pipeline, others, case, Command::Supersede, &mut step.change);
+    }
     let report = load_report(&pipeline.store, case)?;
     candidates::answer_order(&pipeline.store, &case.clinic, &report, &mut step.change)?;
     if case.interpretation.is_none() {

@@ -1,10 +1,20 @@
 //! What a new version of a report says otherwise than the one before.
 
-use std::collections::BTreeMap;
-
+use crate::clinical::lineage;
+use crate::clinical::model::Interpretation;
 use crate::clinical::model::LabResult;
+use crate::clinical::model::RangeFlag;
 use crate::clinical::model::Report;
 use crate::clinical::model::ResultId;
+use crate::clinical::model::ResultStatus;
+use crate::clinical::model::Urgency;
+
+/// A report as somebody reads it.
+#[derive(Debug, Clone, Copy)]
+pub struct Read<'a> {
+    pub report: &'a Report,
+    pub interpretation: Option<&'a Interpretation>,
+}
 
 /// One result that reads otherwise, is new, or is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,50 +25,50 @@ pub struct Change {
     /// As it read before; `None` where there was none.
     pub old: Option<String>,
     pub new: Option<String>,
+    /// Where it stands now, in the laboratory's word.
+    pub status: Option<ResultStatus>,
+    /// It lies elsewhere in relation to its range, or is more or less urgent than it was.
+    pub crosses: bool,
 }
 
-/// Tells results of one report apart and joins them across versions: what was measured, and which repeat of it.
-type Key = (String, Option<String>, usize);
-
 /// Every difference, in the order of the new report; then what is gone.
-pub fn between(old: &Report, new: &Report) -> Vec<Change> {
-    let mut before: BTreeMap<Key, &LabResult> = keyed(old).into_iter().collect();
+pub fn between(old: Read<'_>, new: Read<'_>) -> Vec<Change> {
     let mut changes = Vec::new();
-    for (key, result) in keyed(new) {
-        let (was, is) = (before.remove(&key).map(reading), reading(result));
-        if was.as_ref() != Some(&is) {
-            let name = result.code.label().to_owned();
-            changes.push(Change { name, result: Some(result.id.clone()), old: was, new: Some(is) });
-        }
+    for (was, is) in lineage::pairs(old.report, new.report) {
+        let (before, after) = (was.map(reading), is.map(reading));
+        let Some(named) = is.or(was).filter(|_| before != after) else { continue };
+        changes.push(Change {
+            name: named.code.label().to_owned(),
+            result: is.map(|it| it.id.clone()),
+            old: before,
+            new: after,
+            status: is.map(|it| it.status),
+            crosses: was.zip(is).is_some_and(|(was, is)| crosses((old, was), (new, is))),
+        });
     }
-    let gone = |it: &LabResult| Change {
-        name: it.code.label().to_owned(),
-        result: None,
-        old: Some(reading(it)),
-        new: None,
-    };
-    changes.extend(before.into_values().map(gone));
     changes
 }
 
-fn keyed(report: &Report) -> Vec<(Key, &LabResult)> {
-    let mut seen: BTreeMap<(String, Option<String>), usize> = BTreeMap::new();
-    report
-        .results()
-        .map(|result| {
-            let coding = result.code.codings.first();
-            let what = coding.map_or_else(|| result.code.label(), |coding| coding.code.as_str()).to_owned();
-            let repeat = seen.entry((what.clone(), result.sub_id.clone())).or_default();
-            let key = (what, result.sub_id.clone(), *repeat);
-            *repeat += 1;
-            (key, result)
-        })
-        .collect()
+/// Whether a reference or critical limit lies between the two.
+fn crosses(old: (Read<'_>, &LabResult), new: (Read<'_>, &LabResult)) -> bool {
+    let lies = |(read, result): (Read<'_>, &LabResult)| {
+        let flag = read.interpretation?.range_flags.iter().find(|(id, _)| *id == result.id)?.1;
+        match flag {
+            RangeFlag::Above | RangeFlag::AboveTable => Some(1),
+            RangeFlag::InRange | RangeFlag::InRangeTable => Some(0),
+            RangeFlag::Below | RangeFlag::BelowTable => Some(-1),
+            RangeFlag::NotInterpreted => None,
+        }
+    };
+    let urgent = |(read, result): (Read<'_>, &LabResult)| {
+        let about = read.interpretation?.findings.iter().filter(|it| it.about.contains(&result.id));
+        about.map(|it| it.urgency).max().filter(|it| *it >= Urgency::SameDay)
+    };
+    lies(old) != lies(new) || urgent(old) != urgent(new)
 }
 
 /// Value, unit and status as a person compares them; a range that moved shows beside the value anyway.
 fn reading(result: &LabResult) -> String {
-    use crate::clinical::model::ResultStatus as S;
     let value = match result.value.as_sent() {
         "" => "no value",
         sent => sent,
@@ -66,8 +76,13 @@ fn reading(result: &LabResult) -> String {
     let unit = result.unit.as_ref().map_or_else(String::new, |unit| format!(" {}", unit.sent));
     // That a preliminary value became final is the report's news, not the result's.
     let status = match result.status {
-        S::Cancelled | S::EnteredInError => format!(" ({})", result.status.as_str()),
-        S::Registered | S::Preliminary | S::Final | S::Amended | S::Corrected | S::Unknown => String::new(),
+        ResultStatus::Cancelled | ResultStatus::EnteredInError => format!(" ({})", result.status.as_str()),
+        ResultStatus::Registered
+        | ResultStatus::Preliminary
+        | ResultStatus::Final
+        | ResultStatus::Amended
+        | ResultStatus::Corrected
+        | ResultStatus::Unknown => String::new(),
     };
     format!("{value}{unit}{status}")
 }
@@ -77,6 +92,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn read(report: &Report) -> Read<'_> {
+        Read { report, interpretation: None }
+    }
 
     fn report(results: &[(&str, &str, &str)]) -> Report {
         let results: Vec<_> = results
@@ -111,7 +130,7 @@ mod tests {
             ("MCV", "88", "final"),
         ]);
 
-        let told: Vec<_> = between(&old, &new)
+        let told: Vec<_> = between(read(&old), read(&new))
             .into_iter()
             .map(|it| (it.name, it.result.map(|id| id.0), it.old, it.new))
             .collect();
@@ -126,13 +145,13 @@ mod tests {
                 ("PLT".to_owned(), None, text("7 g/L"), None),
             ]
         );
-        assert_eq!(between(&old, &old), []);
+        assert_eq!(between(read(&old), read(&old)), []);
     }
 
     #[test]
     fn a_value_taken_back_is_a_change_though_it_reads_the_same() {
         let (old, new) = (report(&[("HB", "121", "final")]), report(&[("HB", "121", "entered-in-error")]));
-        let told = between(&old, &new);
+        let told = between(read(&old), read(&new));
         assert_eq!(told.first().and_then(|it| it.new.as_deref()), Some("121 g/L (entered-in-error)"));
     }
 }

@@ -3,6 +3,7 @@
 //! The hash covers what a clinician saw, the drafts' bytes included, so that nothing can differ between the look and
 //! the signature. The final documents are a pure function of the same content, the approver and the time.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -12,7 +13,10 @@ use crate::clinical::document;
 use crate::clinical::document::Content;
 use crate::clinical::document::Kind;
 use crate::clinical::document::Standing;
+use crate::clinical::lineage::How;
+use crate::clinical::lineage::Reading;
 use crate::clinical::model::Interpretation;
+use crate::clinical::model::Moment;
 use crate::clinical::model::Report;
 use crate::clinical::model::ResultId;
 use crate::clinical::model::Sensitive;
@@ -27,15 +31,16 @@ use crate::pipeline::records::case::CaseNote;
 use crate::pipeline::records::case::Edits;
 use crate::pipeline::records::case::MatchedPatient;
 use crate::pipeline::records::case::Signed;
+use crate::pipeline::records::lineage;
 use crate::pipeline::records::order;
 use crate::pipeline::records::person;
-use crate::pipeline::records::report;
+use crate::pipeline::records::report::ReportKey;
 use crate::pipeline::review::Error;
 use crate::pipeline::review::changes;
 use crate::pipeline::review::changes::Change;
+use crate::pipeline::review::changes::Read;
 use crate::store;
 use crate::store::Store;
-use crate::store::Table;
 
 /// Documents typeset at the same time: each takes tens of megabytes while it lasts.
 const PRESSES: usize = 2;
@@ -45,7 +50,9 @@ static PRESS: Semaphore = Semaphore::const_new(PRESSES);
 #[derive(Debug)]
 pub struct Material {
     pub case: Case,
-    pub report: Report,
+    pub reading: Reading,
+    /// The versions it reads, oldest first, and when their laboratory wrote them.
+    pub versions: Vec<(ReportKey, Option<Moment>)>,
     pub order: Option<Order>,
     ordered_by: Option<Sensitive<String>>,
     pub previous: Option<Previous>,
@@ -58,6 +65,8 @@ pub struct Previous {
     pub case: CaseId,
     pub version: u32,
     pub changes: Vec<Change>,
+    /// When its newest version was written.
+    pub said_at: Option<Moment>,
     approved_at: Option<jiff::Timestamp>,
 }
 
@@ -65,7 +74,13 @@ impl Material {
     /// Reads what belongs to a case.
     pub(super) fn read(pipeline: &Pipeline, case: &Case) -> Result<Self, Error> {
         let (store, clinic) = (pipeline.store.as_ref(), case.clinic.as_str());
-        let report = load_report(store, case)?;
+        let reading = lineage::reading(store, case)?;
+        let versions = case
+            .read_from()
+            .iter()
+            .map(|key| Ok((*key, said_at(&lineage::load(store, *key, clinic)?))))
+            .collect::<Result<Vec<_>, store::Error>>()?;
+        let report = &reading.report;
         let order = match report.order_number.as_deref() {
             Some(number) => order::by_number(store, clinic, number)?.map(|(_, order)| order),
             None => None,
@@ -75,14 +90,14 @@ impl Material {
             None => None,
         };
         let previous = match case.previous {
-            Some(id) => previous(store, clinic, id, &report)?,
+            Some(id) => previous(store, case, id, report)?,
             None => None,
         };
         let plain_names = report
             .results()
             .filter_map(|it| Some((it.id.clone(), pipeline.knowledge.analyte_for(it)?.name.clone())))
             .collect();
-        Ok(Self { case: case.clone(), report, order, ordered_by, previous, plain_names })
+        Ok(Self { case: case.clone(), reading, versions, order, ordered_by, previous, plain_names })
     }
 
     /// The content of both documents; none while nobody knows whose they are.
@@ -100,7 +115,8 @@ impl Material {
                 requested_by: self.ordered_by.as_ref().map(|name| name.expose().clone()),
             }),
             patient: patient_facts(patient),
-            report: &self.report,
+            report: &self.reading.report,
+            reads: self.reading.standing,
             interpretations: case.interpretation.as_slice(),
             edits: document::ClinicianEdits {
                 summary_clinician: case.edits.clinician_text.as_ref().map(|text| text.expose().clone()),
@@ -108,7 +124,7 @@ impl Material {
                 notes: case.notes.iter().map(note).collect(),
             },
             contact_confirmed: case.edits.contact_confirmed,
-            supersedes: previous.map(|it| document::Superseded {
+            supersedes: previous.filter(|it| it.approved_at.is_some()).map(|it| document::Superseded {
                 case_version: it.version,
                 filed_at: it.approved_at.map(|at| at.to_string()),
             }),
@@ -120,12 +136,47 @@ impl Material {
                     Some((change.result.clone()?, old))
                 })
                 .collect(),
+            changed: self.changed(),
+            carried: self.carried(),
             plain_names: self.plain_names.iter().cloned().collect(),
             versions: vec![
                 ("Gateway".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-                ("Mapping".to_owned(), self.report.origin.mapping_digest.clone()),
+                ("Mapping".to_owned(), self.reading.report.origin.mapping_digest.clone()),
             ],
         })
+    }
+}
+
+impl Material {
+    /// What reads otherwise than in the version that a reader knows.
+    fn changed(&self) -> Vec<document::Changed> {
+        let Some(previous) = &self.previous else { return Vec::new() };
+        let iso = |at: Option<Moment>| at.map(|at| at.iso);
+        let now = said_at(&self.reading.report);
+        let changed = |it: &Change| document::Changed {
+            name: it.name.clone(),
+            old: it.old.clone(),
+            old_at: iso(previous.said_at.clone()),
+            new: it.new.clone(),
+            new_at: iso(now.clone()),
+            status: it.status,
+            crosses: it.crosses,
+        };
+        previous.changes.iter().map(changed).collect()
+    }
+
+    /// Panels that the newest version left out, and when they were sent.
+    fn carried(&self) -> BTreeMap<String, Option<String>> {
+        let mut carried = BTreeMap::new();
+        for panel in &self.reading.report.panels {
+            let Some(result) = panel.results.first() else { continue };
+            let story = self.reading.stories.iter().find(|it| it.result == result.id);
+            if let Some(How::CarriedOver { from } | How::VoidedWithPanel { from }) = story.map(|it| it.how) {
+                let at = self.versions.get(from).and_then(|(_, at)| at.as_ref()).map(|at| at.iso.clone());
+                carried.insert(panel.id.clone(), at);
+            }
+        }
+        carried
     }
 }
 
@@ -233,17 +284,27 @@ fn note(note: &CaseNote) -> document::ClinicianNote {
     }
 }
 
+/// The report a case shows: its versions, read as one.
 pub(super) fn load_report(store: &Store, case: &Case) -> Result<Report, store::Error> {
-    report::load(store, case.report, &case.clinic)?.ok_or(store::Error::Damaged { table: Table::Reports })
+    Ok(lineage::reading(store, case)?.report)
 }
 
-fn previous(store: &Store, clinic: &str, id: CaseId, now: &Report) -> Result<Option<Previous>, Error> {
-    let Some(before) = case::load(store, clinic, id)? else { return Ok(None) };
+/// When a version was written, as its laboratory gave it.
+pub(super) fn said_at(report: &Report) -> Option<Moment> {
+    report.origin.sent_at.as_ref().or_else(|| report.issued_at()).cloned()
+}
+
+fn previous(store: &Store, of: &Case, id: CaseId, now: &Report) -> Result<Option<Previous>, Error> {
+    let Some(before) = case::load(store, &of.clinic, id)? else { return Ok(None) };
     let old = load_report(store, &before.case)?;
     Ok(Some(Previous {
         case: id,
         version: before.case.version,
-        changes: changes::between(&old, now),
+        said_at: said_at(&old),
+        changes: changes::between(
+            Read { report: &old, interpretation: before.case.interpretation.as_ref() },
+            Read { report: now, interpretation: of.interpretation.as_ref() },
+        ),
         approved_at: before.case.approval.map(|approval| approval.by.at),
     }))
 }

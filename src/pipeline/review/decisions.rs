@@ -126,7 +126,7 @@ pub async fn approve(
         ("report", step.stored.case.report_sha256.clone()),
         ("clinician_pdf", approval.clinician_pdf_sha256.clone()),
         ("patient_pdf", approval.patient_pdf_sha256.clone()),
-        ("mapping", material.report.origin.mapping_digest.clone()),
+        ("mapping", material.reading.report.origin.mapping_digest.clone()),
         (
             "knowledge",
             step.stored.case.interpretation.as_ref().map_or_else(String::new, |it| it.digest.clone()),

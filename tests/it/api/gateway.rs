@@ -21,6 +21,7 @@ use haemosync_gateway::pipeline::accounts;
 use haemosync_gateway::pipeline::accounts::Accounts;
 use haemosync_gateway::pipeline::application_ack::Awaited;
 use haemosync_gateway::pipeline::feeds::ApplicationAcks;
+use haemosync_gateway::pipeline::feeds::ControlIds;
 use haemosync_gateway::pipeline::feeds::Door;
 use haemosync_gateway::pipeline::feeds::Feed;
 use haemosync_gateway::pipeline::feeds::Feeds;
@@ -247,6 +248,8 @@ impl Gateway {
                 lineage: report::lineage(&report),
                 version: new.version,
                 report: key,
+                versions: Vec::new(),
+                conflicts_with: None,
                 report_sha256: sha256_hex(&serde_json::to_vec(&report).unwrap()),
                 previous: new.previous,
                 opened_at: clock.now(),
@@ -362,6 +365,7 @@ fn feed() -> Feed {
         client_certificates: Vec::new(),
         routes: Vec::new(),
         application_acks: ApplicationAcks::None,
+        control_ids: ControlIds::Unique,
     }
 }
 

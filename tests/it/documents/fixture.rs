@@ -11,6 +11,7 @@ use haemosync_gateway::clinical::document::PatientFacts;
 use haemosync_gateway::clinical::document::RequestForm;
 use haemosync_gateway::clinical::document::Standing;
 use haemosync_gateway::clinical::document::Superseded;
+use haemosync_gateway::clinical::lineage;
 use haemosync_gateway::clinical::model::Code;
 use haemosync_gateway::clinical::model::Comparator;
 use haemosync_gateway::clinical::model::Finding;
@@ -61,6 +62,7 @@ pub(super) fn result(index: usize, name: &str, sent: &str, unit: &str, range: &s
         range: some(range).map(|sent| ReferenceRange::parse(&sent)),
         flags: some(flag).map(|sent| Flag { sent, text: None }).into_iter().collect(),
         status: ResultStatus::Final,
+        detail: None,
         notes: vec![],
         observed_at: None,
         analysed_at: None,
@@ -255,6 +257,9 @@ pub(super) fn content<'a>(report: &'a Report, interpretations: &'a [Interpretati
             case_version: 1,
             filed_at: Some("2026-03-06T07:30:00+00:00".to_owned()),
         }),
+        changed: vec![],
+        carried: BTreeMap::new(),
+        reads: lineage::Standing::Complete,
         changes: BTreeMap::from([(ResultId("OBX[9]".to_owned()), "5.1 mmol/L".to_owned())]),
         plain_names: BTreeMap::from([(ResultId("OBX[2]".to_owned()), "White blood cells".to_owned())]),
         versions: vec![("Gateway".to_owned(), "0.1.0".to_owned()), ("Mapping".to_owned(), "4f1c".repeat(16))],

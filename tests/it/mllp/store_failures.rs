@@ -107,6 +107,7 @@ fn feed(name: &str, on_store_failure: OnStoreFailure) -> Feed {
         client_certificates: Vec::new(),
         routes: Vec::new(),
         application_acks: feeds::ApplicationAcks::None,
+        control_ids: feeds::ControlIds::Unique,
     }
 }
 

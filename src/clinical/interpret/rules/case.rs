@@ -221,6 +221,7 @@ fn result(analyte: &Analyte, id: usize, given: &str) -> LabResult {
         range: None,
         flags: Vec::new(),
         status: ResultStatus::Final,
+        detail: None,
         notes: Vec::new(),
         observed_at: None,
         analysed_at: None,

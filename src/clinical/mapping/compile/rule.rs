@@ -19,8 +19,8 @@ use crate::clinical::mapping::plan::Rule;
 use crate::clinical::mapping::plan::RuleId;
 use crate::clinical::mapping::plan::TypeSource;
 use crate::clinical::model::ReportStatus;
-use crate::clinical::model::ResultStatus;
 use crate::clinical::model::Sex;
+use crate::clinical::model::StatusDetail;
 use crate::clinical::terminology::TableKind;
 use crate::formats::hl7v2;
 
@@ -189,7 +189,7 @@ impl Compiler<'_> {
         for (from, to, at) in self.words(node, "map") {
             let sound = match kind {
                 Kind::ReportStatus => ReportStatus::from_word(&to).is_some(),
-                Kind::ResultStatus => ResultStatus::from_word(&to).is_some(),
+                Kind::ResultStatus => StatusDetail::read(&to).is_some(),
                 Kind::Sex => Sex::from_word(&to).is_some(),
                 _ => matches!(to.as_str(), "yes" | "no"),
             };
@@ -264,6 +264,8 @@ const fn targets(kind: Kind) -> &'static [&'static str] {
             "cancelled",
             "entered-in-error",
             "unknown",
+            "value-stands",
+            "wrong-patient",
         ],
         Kind::Sex => &["female", "male", "other", "unknown"],
         _ => &["yes", "no"],

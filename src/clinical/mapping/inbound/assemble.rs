@@ -29,6 +29,7 @@ use crate::clinical::model::ResultId;
 use crate::clinical::model::ResultStatus;
 use crate::clinical::model::Sensitive;
 use crate::clinical::model::Specimen;
+use crate::clinical::model::StatusDetail;
 use crate::clinical::model::Value;
 use crate::diagnostic::Diagnostic;
 use crate::formats::hl7v2::Location;
@@ -247,7 +248,7 @@ impl Reader<'_, '_> {
         let scope = scope.at(noted.at);
         let at = self.segments.get(noted.at)?.location();
         let code = self.code(Field::ResultCode, scope);
-        let status = self.result_status(scope);
+        let (status, detail) = self.result_status(scope);
         let mut value = self.value(scope, at, status);
         if code.is_none() {
             self.no_code(at, &value.value);
@@ -272,6 +273,7 @@ impl Reader<'_, '_> {
             range: range.filter(|range| !range.sent.is_empty()),
             flags: self.flags(scope),
             status,
+            detail,
             notes: self.notes(&noted.notes, scope),
             observed_at: self.moment(Field::ResultObservedAt, scope),
             analysed_at: self.moment(Field::ResultAnalysedAt, scope),
@@ -296,9 +298,9 @@ impl Reader<'_, '_> {
         self.decide(decision, diagnostic.at(at.field(3).to_string()).help(help));
     }
 
-    fn result_status(&mut self, scope: Scope<'_>) -> ResultStatus {
+    fn result_status(&mut self, scope: Scope<'_>) -> (ResultStatus, Option<StatusDetail>) {
         match self.mapped_word(Field::ResultStatus, scope) {
-            Some(Word::Found(word)) => ResultStatus::from_word(&word).unwrap_or(ResultStatus::Unknown),
+            Some(Word::Found(word)) => StatusDetail::read(&word).unwrap_or((ResultStatus::Unknown, None)),
             Some(Word::Absent(at)) => {
                 let help = "ask the sender to fill OBX-11: F for final, P for preliminary, C for corrected";
                 self.error(
@@ -307,9 +309,9 @@ impl Reader<'_, '_> {
                     "the result has no status: it may be preliminary or withdrawn",
                     help,
                 );
-                ResultStatus::Unknown
+                (ResultStatus::Unknown, None)
             }
-            Some(Word::Unknown) | None => ResultStatus::Unknown,
+            Some(Word::Unknown) | None => (ResultStatus::Unknown, None),
         }
     }
 

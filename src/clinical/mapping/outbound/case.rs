@@ -51,6 +51,33 @@ pub struct ReportView {
     pub version: u32,
 }
 
+impl ReportView {
+    /// Whether the laboratory has not finished.
+    pub fn is_interim(&self) -> bool {
+        matches!(self.status.as_str(), "registered" | "partial" | "preliminary")
+    }
+
+    /// What a reader must know before anything else; none of a report that is complete.
+    fn standing(&self) -> Option<&'static str> {
+        match self.status.as_str() {
+            "entered-in-error" => Some("WITHDRAWN by the laboratory"),
+            "cancelled" => Some("cancelled by the laboratory"),
+            _ if self.is_interim() => Some("INTERIM, may change"),
+            _ => None,
+        }
+    }
+
+    /// What a version that supersedes another did to it.
+    fn change(&self) -> &'static str {
+        match self.status.as_str() {
+            "entered-in-error" => "withdrawn",
+            "cancelled" => "cancelled",
+            "amended" | "corrected" => "corrected",
+            _ => "updated",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApprovalView {
@@ -98,7 +125,9 @@ pub(super) enum Path {
     OrderNumber,
     PatientId,
     ReportedOn,
+    Standing,
     Status,
+    SupersedesChange,
     SupersedesFiledOn,
     SupersedesMarker,
     SupersedesVersion,
@@ -106,7 +135,7 @@ pub(super) enum Path {
 }
 
 impl Path {
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::ApprovalAt,
         Self::ApprovalBy,
         Self::CollectedOn,
@@ -116,7 +145,9 @@ impl Path {
         Self::OrderNumber,
         Self::PatientId,
         Self::ReportedOn,
+        Self::Standing,
         Self::Status,
+        Self::SupersedesChange,
         Self::SupersedesFiledOn,
         Self::SupersedesMarker,
         Self::SupersedesVersion,
@@ -134,7 +165,9 @@ impl Path {
             Self::OrderNumber => "order.number",
             Self::PatientId => "patient.id",
             Self::ReportedOn => "report.reported_on",
+            Self::Standing => "report.standing",
             Self::Status => "report.status",
+            Self::SupersedesChange => "supersedes.change",
             Self::SupersedesFiledOn => "supersedes.filed_on",
             Self::SupersedesMarker => "supersedes.marker",
             Self::SupersedesVersion => "supersedes.version",
@@ -158,7 +191,9 @@ impl Path {
             Self::OrderNumber => case.order_number.clone(),
             Self::PatientId => Some(case.patient.id.clone()),
             Self::ReportedOn => case.report.reported_on.clone(),
+            Self::Standing => case.report.standing().map(str::to_owned),
             Self::Status => Some(case.report.status.clone()),
+            Self::SupersedesChange => superseded.map(|_| case.report.change().to_owned()),
             Self::SupersedesFiledOn => superseded.map(|it| it.filed_on.clone()),
             Self::SupersedesMarker => superseded.map(|it| it.marker.clone()),
             Self::SupersedesVersion => superseded.map(|it| it.version.to_string()),

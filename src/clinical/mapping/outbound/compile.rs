@@ -24,8 +24,12 @@ use crate::formats::cliniko::write::QuestionKind;
 
 /// More calls than any case can need; each is a write to a patient's record.
 const CALLS_MAX: usize = 10;
-const WHEN: [(&str, When); 3] =
-    [("always", When::Always), ("patient_text", When::PatientText), ("supersedes", When::Supersedes)];
+const WHEN: [(&str, When); 4] = [
+    ("always", When::Always),
+    ("final", When::Final),
+    ("patient_text", When::PatientText),
+    ("supersedes", When::Supersedes),
+];
 const DOCUMENTS: [(&str, Document); 2] =
     [("clinician_pdf", Document::ClinicianPdf), ("patient_pdf", Document::PatientPdf)];
 const SCHEMA: &str = "1";

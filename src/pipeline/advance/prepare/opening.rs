@@ -5,6 +5,8 @@ use crate::clinical::interpret;
 use crate::clinical::interpret::Context;
 use crate::clinical::interpret::guard::Guarded;
 use crate::clinical::interpret::guard::guard;
+use crate::clinical::lineage::Reading;
+use crate::clinical::lineage::Standing;
 use crate::clinical::matching;
 use crate::clinical::matching::Match;
 use crate::clinical::model::Interpretation;
@@ -14,19 +16,26 @@ use crate::clinical::workflow;
 use crate::clinical::workflow::Command;
 use crate::clinical::workflow::Roles;
 use crate::clinical::workflow::State;
+use crate::clinical::workflow::Step;
 use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
 use crate::pipeline::Pipeline;
 use crate::pipeline::advance::prepare::candidates;
 use crate::pipeline::advance::prepare::candidates::Found;
+use crate::pipeline::advance::prepare::notices;
+use crate::pipeline::advance::prepare::notices::ActedOn;
+use crate::pipeline::advance::prepare::versions::Arrived;
 use crate::pipeline::records::CaseId;
+use crate::pipeline::records::call;
+use crate::pipeline::records::call::Phase;
+use crate::pipeline::records::case;
 use crate::pipeline::records::case::Case;
 use crate::pipeline::records::case::Edits;
 use crate::pipeline::records::case::MatchedPatient;
-use crate::pipeline::records::case::Standing;
 use crate::pipeline::records::case::Stored;
+use crate::pipeline::records::lineage as kept;
 use crate::pipeline::records::report;
-use crate::pipeline::records::report::ReportKey;
+use crate::pipeline::review::changes;
 use crate::store;
 use crate::store::Change;
 
@@ -37,25 +46,29 @@ const HISTORY_MAX: usize = 20;
 pub(super) fn open(
     pipeline: &Pipeline,
     clinic: &str,
-    (key, report): (ReportKey, &Report),
+    arrived: Arrived,
     before: Vec<Stored>,
     found: Option<&Found>,
     change: &mut Change,
-) -> Result<(), store::Error> {
-    let earlier = before.last();
+) -> Result<State, store::Error> {
     let now = pipeline.clock.now();
+    let Arrived { key, versions, reading, is_late, conflicts_with, hold } = arrived;
+    let report = &reading.report;
+    let previous = previous(&before);
     let mut case = Case {
         id: CaseId(pipeline.clock.new_id()),
         clinic: clinic.to_owned(),
         lineage: report::lineage(report),
-        version: earlier.map_or(1, |it| it.case.version + 1),
+        version: before.last().map_or(1, |it| it.case.version + 1),
         report: key,
+        versions,
+        conflicts_with,
         report_sha256: report::content_sha256(report),
-        previous: earlier.map(|it| it.case.id),
+        previous: previous.map(|it| it.case.id),
         opened_at: now,
         patient: None,
         suggested_patient_id: None,
-        interpretation: Some(interpretation(pipeline, clinic, report)?),
+        interpretation: Some(interpreted(pipeline, clinic, &reading, previous, &before)?),
         edits: Edits::default(),
         notes: Vec::new(),
         approval: None,
@@ -69,17 +82,26 @@ pub(super) fn open(
         case.holds = vec![not_asked()];
         State::Matching
     };
-    if before.iter().any(|it| it.case.report.message > key.message) {
-        // It arrived late: a newer report of its lineage was read before it.
-        state = State::Superseded;
+    if is_late {
+        // A newer version stands already, and this one changes nothing of it.
+        (state, case.holds) = (State::Superseded, Vec::new());
+    } else if let Some(hold) = hold {
+        // What stood before stands until a person has decided.
+        state = State::Held(Step::Matching);
+        case.suggested_patient_id = case.patient.take().map(|it| it.cliniko_id).or(case.suggested_patient_id);
+        case.holds.insert(0, hold);
+    } else if reading.standing == Standing::Withdrawn && !reached_cliniko(pipeline, &before)? {
+        // Nothing was filed, so there is nothing to file.
+        (state, case.holds) = (State::Withdrawn, Vec::new());
+        end(pipeline, before, &case, Command::Withdraw, change);
     } else {
-        supersede(pipeline, before, &case, change);
+        end(pipeline, before, &case, Command::Supersede, change);
     }
     if state == State::InReview {
         candidates::answer_order(&pipeline.store, clinic, report, change)?;
     }
     let urgency = case.interpretation.as_ref().and_then(Interpretation::urgency);
-    let standing = Standing { clinic: clinic.to_owned(), state, urgency, revision: 0, seen: false };
+    let standing = case::Standing { clinic: clinic.to_owned(), state, urgency, revision: 0, seen: false };
     tracing::info!(case.id = %case.id, message.id = %key.message, state = state.as_str(), "opened a case");
     change.audit(
         audit::Entry::new(now, "gateway", "case.opened", case.id.to_string())
@@ -87,11 +109,61 @@ pub(super) fn open(
             .with("report", key.to_string())
             .with("report_sha256", case.report_sha256.clone())
             .with("version", case.version)
+            .with("reads", reading.standing.as_str())
             .with("state", state.as_str())
             .with("knowledge", pipeline.knowledge.digest()),
     );
     Stored { case, standing }.insert(change);
-    Ok(())
+    Ok(state)
+}
+
+/// The case a reader of the new one knows: the newest that was approved, else the newest that stood until now.
+fn previous(before: &[Stored]) -> Option<&Stored> {
+    let stood = |it: &&Stored| it.standing.state != State::Superseded && it.case.conflicts_with.is_none();
+    let newest = || before.iter().rfind(stood).or(before.last());
+    before.iter().rfind(|it| it.case.approval.is_some()).or_else(newest)
+}
+
+/// What the interpreters say of the reading, and what the versions themselves say.
+fn interpreted(
+    pipeline: &Pipeline,
+    clinic: &str,
+    reading: &Reading,
+    previous: Option<&Stored>,
+    before: &[Stored],
+) -> Result<Interpretation, store::Error> {
+    let mut interpretation = interpretation(pipeline, clinic, &reading.report)?;
+    let changes = match previous {
+        Some(previous) => {
+            let old = kept::reading(&pipeline.store, &previous.case)?;
+            let read = |it| changes::Read { report: it, interpretation: None };
+            changes::between(
+                changes::Read { interpretation: previous.case.interpretation.as_ref(), ..read(&old.report) },
+                changes::Read { interpretation: Some(&interpretation), ..read(&reading.report) },
+            )
+        }
+        None => Vec::new(),
+    };
+    let acted = before.iter().map(|it| match (&it.case.approval, &it.case.seen) {
+        (Some(_), _) => ActedOn::Approved,
+        (None, Some(_)) => ActedOn::Seen,
+        (None, None) => ActedOn::Nobody,
+    });
+    let acted = acted.max().unwrap_or(ActedOn::Nobody);
+    interpretation.findings.extend(notices::findings(reading, &changes, acted));
+    interpretation.findings.sort_by_key(|finding| std::cmp::Reverse(finding.urgency));
+    Ok(interpretation)
+}
+
+/// Whether something of these cases is in Cliniko, or may be.
+fn reached_cliniko(pipeline: &Pipeline, cases: &[Stored]) -> Result<bool, store::Error> {
+    for stored in cases {
+        let calls = call::of_case(&pipeline.store, &stored.case.clinic, stored.case.id)?;
+        if calls.iter().any(|it| !matches!(it.phase, Phase::Planned)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Decides whose report it is, of a case that waited in `matching`.
@@ -157,15 +229,20 @@ fn place(case: &mut Case, report: &Report, found: &Found) -> State {
 }
 
 /// Ends the cases before this one, as far as they have not ended.
-fn supersede(pipeline: &Pipeline, before: Vec<Stored>, newer: &Case, change: &mut Change) {
+pub(in crate::pipeline) fn end(
+    pipeline: &Pipeline,
+    before: Vec<Stored>,
+    newer: &Case,
+    command: Command,
+    change: &mut Change,
+) {
+    let act = if command == Command::Withdraw { "case.withdrawn" } else { "case.superseded" };
     for mut old in before {
         let standing = old.standing.clone();
-        let Ok(event) = workflow::decide(standing.state, Command::Supersede, Roles::gateway()) else {
-            continue;
-        };
+        let Ok(event) = workflow::decide(standing.state, command, Roles::gateway()) else { continue };
         old.standing.state = workflow::apply(standing.state, event);
         change.audit(
-            audit::Entry::new(pipeline.clock.now(), "gateway", "case.superseded", old.case.id.to_string())
+            audit::Entry::new(pipeline.clock.now(), "gateway", act, old.case.id.to_string())
                 .of_clinic(old.case.clinic.clone())
                 .with("from", standing.state.as_str())
                 .with("by", newer.id.to_string()),
