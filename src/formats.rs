@@ -7,4 +7,5 @@ pub mod fhir;
 pub mod hl7v2;
 pub mod mllp;
 pub mod problem;
+pub mod receipt;
 pub mod tree;
