@@ -9,5 +9,6 @@ pub mod hl7v2;
 pub mod json;
 pub mod mllp;
 pub mod problem;
+pub mod receipt;
 pub mod tree;
 pub mod xml;

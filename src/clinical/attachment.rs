@@ -4,6 +4,7 @@
 //! nobody is shown a broken file. Decoding writes into one buffer of the document's size and copies nothing before.
 
 use std::fmt;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
@@ -41,7 +42,10 @@ impl Document {
     /// SHA-256, in hexadecimal.
     pub fn sha256(&self) -> String {
         let digest = digest::digest(&digest::SHA256, &self.bytes);
-        digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        digest.as_ref().iter().fold(String::with_capacity(2 * 32), |mut text, byte| {
+            write!(text, "{byte:02x}").expect("writing to a String does not fail");
+            text
+        })
     }
 }
 

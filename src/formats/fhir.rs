@@ -30,6 +30,7 @@ pub use self::datatypes::Quantity;
 pub use self::datatypes::Range;
 pub use self::datatypes::Ratio;
 pub use self::datatypes::Reference;
+pub use self::outcome::DIAGNOSTICS;
 pub use self::outcome::Issue;
 pub use self::outcome::IssueType;
 pub use self::outcome::OperationOutcome;

@@ -24,6 +24,9 @@ pub struct Problem {
     /// Our stable code, such as `W002`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
+    /// Where in what was sent, such as `OBX[3]-6.1`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub position: String,
     /// How to fix it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub help: String,
@@ -41,6 +44,7 @@ impl Problem {
             status,
             detail: String::new(),
             code: None,
+            position: String::new(),
             help: String::new(),
             diagnostics: Vec::new(),
         }
@@ -52,6 +56,7 @@ impl Problem {
             kind: format!("/docs/errors/{}", diagnostic.code),
             detail: diagnostic.message.clone(),
             code: Some(diagnostic.code.to_string()),
+            position: diagnostic.position.clone(),
             help: diagnostic.help.clone(),
             ..Self::new(status, title)
         }

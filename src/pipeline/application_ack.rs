@@ -251,9 +251,9 @@ async fn deliver(pipeline: &Pipeline, job: &Job) -> Result<(), store::Error> {
             };
             tracing::warn!(message.id = %id, delivery.attempt = job.body.attempts, error, "could not deliver an application acknowledgement");
             if job.body.attempts < ATTEMPTS_MAX {
-                let mut chance = [0];
-                pipeline.clock.fill_random(&mut chance);
-                put_back(&mut change, job, now, retry_after(job.body.attempts, chance[0]));
+                let mut jitter = [0];
+                pipeline.clock.fill_random(&mut jitter);
+                put_back(&mut change, job, now, retry_after(job.body.attempts, jitter[0]));
                 None
             } else {
                 end("acknowledgement.given_up");

@@ -2,9 +2,14 @@
 
 use serde::Serialize;
 
+use crate::diagnostic;
+use crate::diagnostic::Diagnostic;
 use crate::formats::fhir::CodeableConcept;
 use crate::formats::fhir::Coding;
 use crate::formats::fhir::Text;
+
+/// The code system of our diagnostics.
+pub const DIAGNOSTICS: &str = "urn:haemosync:diagnostic";
 
 /// At least one issue (R4: `issue` is 1..*), which [`OperationOutcome::of`] sees to.
 #[derive(Clone, Serialize)]
@@ -31,7 +36,7 @@ pub struct Issue<'a> {
     pub code: IssueType,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub details: Option<CodeableConcept<'a>>,
-    /// How to go on.
+    /// How to fix it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub diagnostics: Option<Text<'a>>,
     /// FHIRPath to what is wrong.
@@ -46,8 +51,30 @@ impl<'a> Issue<'a> {
     }
 
     pub fn new(severity: Severity, code: IssueType, text: impl Into<Text<'a>>) -> Self {
-        let details = Some(CodeableConcept::text(text));
-        Self { severity, code, details, diagnostics: None, expression: Vec::new() }
+        Self {
+            severity,
+            code,
+            details: Some(CodeableConcept::text(text)),
+            diagnostics: None,
+            expression: Vec::new(),
+        }
+    }
+
+    /// A diagnostic in FHIR's words.
+    pub fn of(diagnostic: &'a Diagnostic, code: IssueType) -> Self {
+        let severity = match diagnostic.severity {
+            diagnostic::Severity::Info => Severity::Information,
+            diagnostic::Severity::Warning => Severity::Warning,
+            diagnostic::Severity::Error => Severity::Error,
+        };
+        let issue = Self::new(severity, code, diagnostic.message.as_str())
+            .coded(DIAGNOSTICS, diagnostic.code.as_str());
+        let given = |text: &'a str| Some(text).filter(|text| !text.is_empty());
+        Self {
+            diagnostics: given(&diagnostic.help).map(Into::into),
+            expression: given(&diagnostic.position).map(Into::into).into_iter().collect(),
+            ..issue
+        }
     }
 
     /// Adds our own diagnostic code under `system`.

@@ -1,0 +1,109 @@
+//! The line of a receipt file: what became of one message, for a laboratory that has no other answer.
+//!
+//! `position ⇥ control id ⇥ outcome ⇥ code ⇥ sentence ⇥ place ⇥ help`: tabs between, one line each, and nothing in a
+//! column can end it.
+
+use std::borrow::Cow;
+
+use crate::diagnostic::Diagnostic;
+
+/// What became of a message, in the word of a receipt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Accepted,
+    Held,
+    Rejected,
+}
+
+impl Outcome {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Held => "held",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// One line, ended. `number` counts the messages of the file from one.
+pub fn line(number: usize, control_id: &str, outcome: Outcome, why: Option<&Diagnostic>) -> String {
+    let [code, sentence, place, help] =
+        why.map_or([""; 4], |it| [it.code.as_str(), &it.message, &it.position, &it.help]);
+    let columns = [control_id, outcome.as_str(), code, sentence, place, help].map(column);
+    format!("{number}\t{}\n", columns.join("\t"))
+}
+
+/// A text that stays in its column: backslash, tab and line ends are written as escapes.
+fn column(text: &str) -> Cow<'_, str> {
+    if !text.contains(|c: char| c == '\\' || c.is_control()) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().fold(String::with_capacity(text.len() + 8), |mut written, c| {
+        match c {
+            '\\' => written.push_str("\\\\"),
+            '\t' => written.push_str("\\t"),
+            '\n' => written.push_str("\\n"),
+            '\r' => written.push_str("\\r"),
+            c if c.is_control() => written.push('\u{fffd}'),
+            c => written.push(c),
+        }
+        written
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Code;
+    use crate::formats::fhir::Issue;
+    use crate::formats::fhir::IssueType;
+    use crate::formats::hl7v2::acknowledgement;
+    use crate::formats::hl7v2::acknowledgement::Condition0357;
+    use crate::formats::hl7v2::acknowledgement::Fresh;
+    use crate::formats::problem::Problem;
+
+    #[test]
+    fn nothing_in_a_column_ends_it() {
+        assert_eq!(
+            line(3, "A\tB\r\n\\C\u{1}", Outcome::Accepted, None),
+            "3\tA\\tB\\r\\n\\\\C\u{fffd}\taccepted\t\t\t\t\n"
+        );
+    }
+
+    #[test]
+    fn every_door_says_the_same_of_one_diagnostic() {
+        let why = Diagnostic::error(Code::new("H106"), "a result message needs at least one OBR segment")
+            .at("OBR[1]-4.1")
+            .help("send the order's OBR before its OBX segments");
+        let message = crate::formats::hl7v2::decode(b"MSH|^~\\&|LAB|FAC|||1||ORU^R01|C1|P|2.5.1\r").message;
+        let problem = acknowledgement::Problem::of(&why, Condition0357::SegmentSequence);
+        let fresh = Fresh { control_id: "N1", time: "T" };
+        let ack = acknowledgement::build(message.as_ref(), acknowledgement::Code::AE, &[problem], fresh);
+        let err = String::from_utf8(ack).unwrap();
+        let err = err.split('\r').find(|it| it.starts_with("ERR")).unwrap().to_owned();
+        assert_eq!(
+            err,
+            "ERR||OBR^1^4^1^1|100^Segment sequence error^HL70357|E|H106||H106 at OBR[1]-4.1|a result message needs at least one OBR segment"
+        );
+        assert_eq!(
+            serde_json::to_string(&Issue::of(&why, IssueType::Structure)).unwrap(),
+            concat!(
+                r#"{"severity":"error","code":"structure","details":{"coding":[{"system":"urn:haemosync:diagnostic","code":"H106"}],"#,
+                r#""text":"a result message needs at least one OBR segment"},"#,
+                r#""diagnostics":"send the order's OBR before its OBX segments","expression":["OBR[1]-4.1"]}"#
+            )
+        );
+        assert_eq!(
+            serde_json::to_string(&Problem::of(422, "Not readable", &why)).unwrap(),
+            concat!(
+                r#"{"type":"/docs/errors/H106","title":"Not readable","status":422,"#,
+                r#""detail":"a result message needs at least one OBR segment","code":"H106","#,
+                r#""position":"OBR[1]-4.1","help":"send the order's OBR before its OBX segments"}"#
+            )
+        );
+        assert_eq!(
+            line(1, "C1", Outcome::Rejected, Some(&why)),
+            "1\tC1\trejected\tH106\ta result message needs at least one OBR segment\tOBR[1]-4.1\tsend the order's OBR before its OBX segments\n"
+        );
+    }
+}
