@@ -30,6 +30,7 @@ use crate::pipeline::accounts::Accounts;
 use crate::pipeline::advance::prepare;
 use crate::pipeline::advance::read;
 use crate::pipeline::deliver;
+use crate::pipeline::feeds::silence;
 use crate::pipeline::intake::Intake;
 use crate::pipeline::sessions::Sessions;
 use crate::pipeline::shutdown;
@@ -160,6 +161,7 @@ pub async fn start(
     lanes.spawn(read::run(Arc::clone(&pipeline)));
     lanes.spawn(prepare::run(Arc::clone(&pipeline)));
     lanes.spawn(deliver::run(Arc::clone(&pipeline)));
+    lanes.spawn(silence::run(Arc::clone(&pipeline)));
     let socket = directory.join(admin::SOCKET_NAME);
     Ok(Running { mllp: plain, mllps: tls, http, pipeline, sessions, socket, stop, doors, lanes })
 }

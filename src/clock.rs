@@ -53,6 +53,12 @@ impl Id {
         Self(Ulid::from_parts(milliseconds(at), 0))
     }
 
+    /// When it was given, to the millisecond.
+    pub fn given_at(self) -> Timestamp {
+        let at = i64::try_from(self.0.timestamp_ms()).ok();
+        at.and_then(|at| Timestamp::from_millisecond(at).ok()).unwrap_or(Timestamp::MAX)
+    }
+
     fn after(previous: Option<Self>, at: Timestamp, random: [u8; Self::BYTES]) -> Self {
         // The top bit of the random part stays clear, so that counting up within a millisecond cannot overflow it.
         const RANDOM: u128 = (1 << 79) - 1;

@@ -271,6 +271,7 @@ fn typed_feed(lab: &raw::Lab, feed: &raw::Feed) -> Feed {
             raw::OnStoreFailure::AR => OnStoreFailure::Reject,
             raw::OnStoreFailure::Close => OnStoreFailure::Close,
         },
+        silence_alert: feed.silence_alert_minutes.map(|it| Duration::from_mins(u64::from(it))),
     }
 }
 

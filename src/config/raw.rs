@@ -144,6 +144,9 @@ pub(crate) struct Feed {
     pub processing_ids: Vec<String>,
     #[serde(default)]
     pub on_store_failure: OnStoreFailure,
+    /// Warn when the feed has said nothing for so many minutes.
+    #[serde(default)]
+    pub silence_alert_minutes: Option<u32>,
     #[serde(default)]
     pub dangerous_any_sender: bool,
 }

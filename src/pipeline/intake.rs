@@ -4,12 +4,14 @@
 //! pass on what [`Intake::receive`] gives back. The same bytes again get the same answer and make nothing new (R6).
 //! What the answer says is decided in [`verdict`].
 
+pub(in crate::pipeline) mod again;
 mod verdict;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::audit;
+use crate::clock::Clock;
 use crate::diagnostic::Diagnostic;
 use crate::formats::hl7v2;
 use crate::formats::hl7v2::acknowledgement;
@@ -17,6 +19,7 @@ use crate::formats::hl7v2::acknowledgement::Outcome;
 use crate::pipeline::Pipeline;
 use crate::pipeline::feeds::Feed;
 use crate::pipeline::feeds::OnStoreFailure;
+use crate::pipeline::feeds::figures;
 use crate::pipeline::intake::verdict::Verdict;
 use crate::pipeline::records::MessageId;
 use crate::pipeline::records::job;
@@ -208,8 +211,10 @@ impl Intake {
         }
         let answered = acknowledgement.clone().unwrap_or_default();
         Message::new(facts, answered, ack.map(str::to_owned), raw).put(&mut change, id, scope);
-        change.put_plain(Table::MessageStates, &id.key(), Standing::new(state, feed).encode());
-        change.count(state.counter(), 1);
+        if let Some(feed) = &feed {
+            figures::heard(&mut change, feed, now);
+        }
+        message::put_standing(&mut change, id, None, &Standing::new(state, feed));
         change.audit(entry);
         message::put_diagnostics(&mut change, id, scope, &diagnostics);
         if state == State::Waiting {
@@ -234,18 +239,8 @@ impl Intake {
         self.0.store.commit(change).await.map(drop)
     }
 
-    /// MSA-1 and the acknowledgement it stands in; none for what is no HL7 v2, or is owed no answer.
     fn acknowledge(&self, content: &Content<'_>, verdict: &Verdict) -> Option<(&'static str, Vec<u8>)> {
-        let message = content.message;
-        let mode = message.map_or(acknowledgement::Mode::Original, acknowledgement::Mode::of);
-        // Enhanced mode's first answer, the commit, is given here; application answers follow the mapping.
-        let code = mode.answers(verdict.outcome).into_iter().next()?;
-        let id = self.0.clock.new_id().to_string();
-        // MSH-10 has 20 characters before version 2.7; the end of an id is what tells it from others.
-        let control_id = id.get(id.len().saturating_sub(20)..).unwrap_or(&id);
-        let time = self.0.clock.now().strftime("%Y%m%d%H%M%S+0000").to_string();
-        let fresh = acknowledgement::Fresh { control_id, time: &time };
-        Some((code.as_str(), acknowledgement::build(message, code, &verdict.problems(), fresh)))
+        acknowledge(self.0.clock.as_ref(), content, verdict)
     }
 
     /// The store cannot be written: nothing is claimed, and the connection ends.
@@ -267,6 +262,24 @@ impl Intake {
             close: true,
         }
     }
+}
+
+/// MSA-1 and the acknowledgement it stands in; none for what is no HL7 v2, or is owed no answer.
+fn acknowledge(
+    clock: &dyn Clock,
+    content: &Content<'_>,
+    verdict: &Verdict,
+) -> Option<(&'static str, Vec<u8>)> {
+    let message = content.message;
+    let mode = message.map_or(acknowledgement::Mode::Original, acknowledgement::Mode::of);
+    // Enhanced mode's first answer, the commit, is given here; application answers follow the mapping.
+    let code = mode.answers(verdict.outcome).into_iter().next()?;
+    let id = clock.new_id().to_string();
+    // MSH-10 has 20 characters before version 2.7; the end of an id is what tells it from others.
+    let control_id = id.get(id.len().saturating_sub(20)..).unwrap_or(&id);
+    let time = clock.now().strftime("%Y%m%d%H%M%S+0000").to_string();
+    let fresh = acknowledgement::Fresh { control_id, time: &time };
+    Some((code.as_str(), acknowledgement::build(message, code, &verdict.problems(), fresh)))
 }
 
 /// What the door can see of a message before it is read.

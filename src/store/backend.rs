@@ -46,6 +46,8 @@ tables! {
     /// Durable counts by name, eight bytes big-endian. Written by the backend itself.
     Counters = "counters",
     Documents = "documents",
+    /// When each feed was last heard.
+    Feeds = "feeds",
     Holds = "holds",
     /// Blind index and row key, to nothing.
     Index = "index",

@@ -163,11 +163,9 @@ impl Outcome {
 
     fn put(self, pipeline: &Pipeline, change: &mut Change, job: &Job, before: &Standing) {
         let (now, id) = (pipeline.clock.now(), MessageId(job.subject));
-        change.expect_equals(Table::MessageStates, &id.key(), before.encode());
         let report_clinics = self.reports.iter().map(|(clinic, _)| clinic.clone()).collect();
         let after = Standing { state: self.state, report_clinics, ..before.clone() };
-        change.put_plain(Table::MessageStates, &id.key(), after.encode());
-        change.count(before.state.counter(), -1).count(after.state.counter(), 1);
+        message::put_standing(change, id, Some(before), &after);
         message::put_diagnostics(change, id, &before.scope(), &self.diagnostics);
         for (index, (clinic, report)) in (0u16..).zip(&self.reports) {
             report::put(change, ReportKey { message: id, index }, clinic, report);

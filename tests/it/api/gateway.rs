@@ -356,6 +356,7 @@ fn feed() -> Feed {
         senders: Senders::Any,
         processing_ids: vec!["P".to_owned()],
         on_store_failure: OnStoreFailure::Error,
+        silence_alert: None,
     }
 }
 

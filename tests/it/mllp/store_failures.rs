@@ -102,6 +102,7 @@ fn feed(name: &str, on_store_failure: OnStoreFailure) -> Feed {
         senders: Senders::Named(vec![format!("{name}|FAC")]),
         processing_ids: vec!["P".to_owned()],
         on_store_failure,
+        silence_alert: None,
     }
 }
 
