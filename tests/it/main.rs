@@ -1,6 +1,8 @@
 //! Everything that is tested from outside: contracts, examples, journeys over real sockets.
 
 #[cfg(test)]
+mod abuse;
+#[cfg(test)]
 mod api;
 #[cfg(test)]
 mod cli;
@@ -17,6 +19,8 @@ mod fhir;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod holds;
+#[cfg(test)]
 mod journeys;
 #[cfg(test)]
 mod knowledge;
@@ -28,6 +32,8 @@ mod mllp;
 mod outbound_cliniko;
 #[cfg(test)]
 mod outbox;
+#[cfg(test)]
+mod poison;
 #[cfg(test)]
 mod schemas;
 #[cfg(test)]

@@ -139,11 +139,14 @@ fn line(document: &Value) -> Bytes {
 /// What a list and a journey say first of a message.
 pub(super) fn header(id: MessageId, standing: &Standing, message: &Message) -> Value {
     let it = &message.header;
-    json!({
+    let mut shown = json!({
         "id": id, "received_at": it.received_at, "lab": it.lab, "feed": it.feed, "control_id": it.control_id,
         "sha256": it.sha256, "bytes": it.bytes, "state": standing.state, "ack": it.ack,
-        "discarded": standing.discarded,
-    })
+    });
+    if let Some(discarded) = &standing.discarded {
+        shown["discarded"] = json!(discarded);
+    }
+    shown
 }
 
 /// What can still be said of a message whose own row cannot be opened: it is listed all the same.

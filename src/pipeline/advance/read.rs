@@ -134,9 +134,7 @@ fn advance(pipeline: &Pipeline, job: &Job, change: &mut Change) -> Result<(), st
     let feed = before.feed.as_deref().and_then(|name| pipeline.feeds.named(name));
     let outcome = match (feed, message::load(&pipeline.store, id, &before.scope())) {
         (None, _) => Outcome::held(vec![feed_gone()]),
-        (Some(feed), Ok(Some(message))) => {
-            catch_unwind(AssertUnwindSafe(|| read(pipeline, feed, &message))).unwrap_or_else(|_| bug())
-        }
+        (Some(feed), Ok(Some(message))) => guarded(|| read(pipeline, feed, &message)),
         (Some(_), Ok(None)) => Outcome::held(vec![unreadable()]),
         (Some(_), Err(damage)) if damage.concerns_one_row() => {
             tracing::error!(message.id = %id, error = %Chain(&damage), "could not open a kept message");
@@ -185,6 +183,11 @@ impl Outcome {
             .with("mapping", self.mapping_digest);
         change.audit(if codes.is_empty() { entry } else { entry.with("diagnostics", codes) });
     }
+}
+
+/// A panic while one message is read is a defect of ours and holds that message.
+fn guarded(read: impl FnOnce() -> Outcome) -> Outcome {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| bug())
 }
 
 fn read(pipeline: &Pipeline, feed: &Feed, message: &Message) -> Outcome {
@@ -259,4 +262,17 @@ fn bug() -> Outcome {
             .fact("held: the message alone; all others go on")
             .help("report the message's id and the gateway's version to its makers; the bytes are kept"),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r13_a_panic_in_a_mapping_holds_its_message_and_ends_nothing_else() {
+        let outcome = guarded(|| panic!("an invented defect"));
+        assert_eq!(outcome.state, State::Held);
+        assert_eq!(outcome.diagnostics.first().map(|it| it.code.as_str()), Some("S102"));
+        assert!(outcome.reports.is_empty());
+    }
 }
