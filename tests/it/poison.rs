@@ -31,19 +31,19 @@ fn poison(number: usize) -> Vec<u8> {
     }
     match number % 8 {
         0 => {
-            let many: Vec<String> = (0..3_000)
+            let many: Vec<String> = (0..300)
                 .map(|at| format!("OBX|{at}|NM|2951-2^Sodium^LN||140|mmol/L|133-146||||?"))
                 .collect();
             whole(many.join("\r"))
         }
         1 => format!(
             "{header}\rPID|1||{}||Nobodyhere^Zebedee\r{order}\r{}\r",
-            "1^^^X~".repeat(20_000),
+            "1^^^X~".repeat(2_000),
             result("x")
         )
         .into_bytes(),
-        2 => whole(result(&"a^b&c~".repeat(20_000))),
-        3 => whole(result(&"\\F\\\\S\\\\X0D\\\\Zzz".repeat(5_000))),
+        2 => whole(result(&"a^b&c~".repeat(2_000))),
+        3 => whole(result(&"\\F\\\\S\\\\X0D\\\\Zzz".repeat(1_000))),
         4 => {
             [whole(String::new()), b"OBX|1|ST|2951-2^Sodium^LN||\xff\xfe\xc0\xaf||||||F\r".to_vec()].concat()
         }
