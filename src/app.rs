@@ -36,6 +36,7 @@ use crate::pipeline::application_ack;
 use crate::pipeline::application_ack::Awaited;
 use crate::pipeline::deliver;
 use crate::pipeline::fetches::Fetches;
+use crate::pipeline::feeds::silence;
 use crate::pipeline::intake::Intake;
 use crate::pipeline::sessions::Sessions;
 use crate::pipeline::shutdown;
@@ -185,6 +186,7 @@ pub async fn start(
     lanes.spawn(prepare::run(Arc::clone(&pipeline)));
     lanes.spawn(deliver::run(Arc::clone(&pipeline)));
     lanes.spawn(application_ack::run(Arc::clone(&pipeline)));
+    lanes.spawn(silence::run(Arc::clone(&pipeline)));
     let socket = directory.join(admin::SOCKET_NAME);
     Ok(Running {
         mllp: plain,

@@ -315,6 +315,7 @@ fn typed_feed(lab: &raw::Lab, feed: &raw::Feed) -> Feed {
         client_certificates: feed.client_certificates.iter().map(|name| certificate_name(name)).collect(),
         routes: lab.route.iter().map(typed_route).collect(),
         application_acks: application_acks(&feed.application_acks).unwrap_or(ApplicationAcks::None),
+        silence_alert: feed.silence_alert_minutes.map(|it| Duration::from_mins(u64::from(it))),
     }
 }
 

@@ -17,6 +17,7 @@ pub mod application_ack;
 pub mod deliver;
 pub mod feeds;
 pub mod fetches;
+pub mod holds;
 pub mod inbox;
 pub mod intake;
 pub mod orders;
@@ -63,15 +64,23 @@ pub struct Pipeline {
 impl Pipeline {
     /// A control id for a message of ours.
     fn fresh_control_id(&self) -> String {
-        let id = self.clock.new_id().to_string();
-        // MSH-10 has 20 characters before version 2.7; the end of an id is what tells it from others.
-        id.get(id.len().saturating_sub(20)..).unwrap_or(&id).to_owned()
+        fresh_control_id(self.clock.as_ref())
     }
 
-    /// Now, in HL7's spelling.
     fn hl7_time(&self) -> String {
-        self.clock.now().strftime("%Y%m%d%H%M%S+0000").to_string()
+        hl7_time(self.clock.as_ref())
     }
+}
+
+fn fresh_control_id(clock: &dyn Clock) -> String {
+    let id = clock.new_id().to_string();
+    // MSH-10 has 20 characters before version 2.7; the end of an id is what tells it from others.
+    id.get(id.len().saturating_sub(20)..).unwrap_or(&id).to_owned()
+}
+
+/// Now, in HL7's spelling.
+fn hl7_time(clock: &dyn Clock) -> String {
+    clock.now().strftime("%Y%m%d%H%M%S+0000").to_string()
 }
 
 /// Rings when a lane may have new work, so that nobody has to wait for the next look.

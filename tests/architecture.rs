@@ -209,3 +209,28 @@ fn the_pages_of_the_codes_are_current() {
     }
     check(&complaints);
 }
+
+/// The words of a text that are names of promises' tests, such as the ones beginning with r07.
+fn promise_tests(text: &str) -> std::collections::BTreeSet<String> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let is_promise = |word: &&str| match word.as_bytes() {
+        [b'r', tens, ones, b'_', _, ..] => tens.is_ascii_digit() && ones.is_ascii_digit(),
+        _ => false,
+    };
+    words.filter(is_promise).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_test_that_the_promises_name_exists() {
+    let promised = promise_tests(&fs::read_to_string(root().join("docs/promises.md")).unwrap());
+    let mut written = std::collections::BTreeSet::new();
+    for folder in ["src", "tests"] {
+        for path in files(&root().join(folder), "rs") {
+            let text = fs::read_to_string(path).unwrap();
+            let heads = text.lines().filter_map(|line| Some(line.split_once("fn ")?.1.split_once('(')?.0));
+            written.extend(heads.flat_map(promise_tests));
+        }
+    }
+    let missing: Vec<_> = promised.difference(&written).collect();
+    assert!(!promised.is_empty() && missing.is_empty(), "docs/promises.md names no test: {missing:?}");
+}

@@ -23,6 +23,7 @@ use crate::config::is_slug;
 use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
 use crate::http::admin::accounts::NewClinic;
+use crate::http::admin::accounts::NewKey;
 use crate::outbound::cliniko::BadKey;
 use crate::outbound::cliniko::Key;
 use crate::pipeline::records::clinic::Release;
@@ -40,6 +41,20 @@ pub(crate) enum Command {
     /// List the clinics added; keys are never shown.
     #[command(after_help = "Example: gateway clinic list --format json")]
     List(ConfigArguments),
+    /// Replace the API key of a clinic's Cliniko account; it is used from the next request on.
+    #[command(after_help = "Example: gateway clinic key north --cliniko-key-file cliniko.key")]
+    Key(NewKeyFile),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct NewKeyFile {
+    #[command(flatten)]
+    config: ConfigArguments,
+    /// The clinic's name, as it was added.
+    name: String,
+    /// The file that holds the new API key of the same account, as Cliniko shows it.
+    #[arg(long, value_name = "FILE")]
+    cliniko_key_file: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]
@@ -68,6 +83,7 @@ pub(crate) struct Add {
 pub(crate) fn run(command: &Command, format: Format) -> super::Result {
     match command {
         Command::Add(arguments) => add(arguments, format),
+        Command::Key(arguments) => replace_key(arguments, format),
         Command::List(config) => {
             let (config, _) = config.load()?;
             let clinics = runtime()?
@@ -110,6 +126,34 @@ fn add(arguments: &Add, format: Format) -> super::Result {
         Format::Plain => output::line(&format!("added clinic {}", clinic.name)),
     };
     Ok(Outcome::Done)
+}
+
+fn replace_key(arguments: &NewKeyFile, format: Format) -> super::Result {
+    let (config, _) = arguments.config.load()?;
+    let key = secret(&arguments.cliniko_key_file)?;
+    runtime()?.block_on(async {
+        let mut owner = Owner::reach(&config, Missing::Refuse).await?;
+        let clinics = owner.get("/clinics").await?;
+        let clinics = clinics.as_array().map(Vec::as_slice).unwrap_or_default();
+        let text = |it: &Value, key: &str| it.get(key).and_then(Value::as_str).map(str::to_owned);
+        let known = clinics.iter().find(|it| text(it, "id").as_ref() == Some(&arguments.name));
+        // A clinic that is not there is the owner's to refuse. Patients' ids are an account's own, so the shard stays.
+        let problem = known.and_then(|it| {
+            let shard = text(it, "shard").unwrap_or_default();
+            let is_simulated = text(it, "dangerous_cliniko_url").is_some();
+            shard_problem(&key, &shard, &config.cliniko.shards, is_simulated)
+        });
+        if let Some(problem) = problem {
+            return Err(Failure::Configuration(vec![problem]));
+        }
+        let new = NewKey { name: arguments.name.clone(), cliniko_key: key.to_string().into() };
+        let answer = owner.post("/clinics/key", &new).await?;
+        match format {
+            Format::Json => output::json(&answer),
+            Format::Plain => output::line(&format!("replaced the key of clinic {}", new.name)),
+        };
+        Ok(Outcome::Done)
+    })
 }
 
 /// A secret from the file it is kept in, without the line end an editor adds.

@@ -71,6 +71,20 @@ impl Owner {
         path: &str,
         body: Option<&impl Serialize>,
     ) -> anyhow::Result<Response<Incoming>> {
+        let response = self.request(method, path, body).await?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let refusal = refusal(response).await?;
+        bail!("{}", refusal.get("error").and_then(Value::as_str).unwrap_or("the gateway refused"))
+    }
+
+    async fn request(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> anyhow::Result<Response<Incoming>> {
         let request = Request::builder().method(method).uri(path).header("host", "gateway");
         let request = match body {
             Some(body) => request
@@ -78,17 +92,7 @@ impl Owner {
                 .body(Full::from(serde_json::to_vec(body).context("the request cannot be written")?)),
             None => request.body(Full::default()),
         };
-        let response = self.0.send_request(request?).await.context("the gateway did not answer")?;
-        if response.status().is_success() {
-            return Ok(response);
-        }
-        let status = response.status();
-        let words = whole(response).await.unwrap_or_default();
-        let refusal: Option<Value> = serde_json::from_slice(&words).ok();
-        match refusal.as_ref().and_then(|it| it.get("error")?.as_str()) {
-            Some(words) => bail!("{words}"),
-            None => bail!("the gateway answered with status {status}; is it of another version?"),
-        }
+        self.0.send_request(request?).await.context("the gateway did not answer")
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> anyhow::Result<Value> {
@@ -103,6 +107,20 @@ impl Owner {
     pub(crate) async fn post(&mut self, path: &str, body: &impl Serialize) -> anyhow::Result<Value> {
         let answer = whole(self.ask(Method::POST, path, Some(body)).await?).await?;
         serde_json::from_slice(&answer).context("the gateway's answer is not JSON")
+    }
+
+    /// Asks for what may be refused, for one of many: the inner error is the refusal's document.
+    pub(crate) async fn try_post(
+        &mut self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> anyhow::Result<Result<Value, Value>> {
+        let response = self.request(Method::POST, path, Some(body)).await?;
+        if !response.status().is_success() {
+            return refusal(response).await.map(Err);
+        }
+        let answer = whole(response).await?;
+        serde_json::from_slice(&answer).map(Ok).context("the gateway's answer is not JSON")
     }
 
     /// Gives each line of a streamed answer to `take`, until it has had enough.
@@ -127,6 +145,17 @@ impl Owner {
             }
         }
         Ok(())
+    }
+}
+
+/// A refusal's document, which says `error`.
+async fn refusal(response: Response<Incoming>) -> anyhow::Result<Value> {
+    let status = response.status();
+    let words = whole(response).await.unwrap_or_default();
+    let refusal = serde_json::from_slice::<Value>(&words).ok().filter(|it| it.get("error").is_some());
+    match refusal {
+        Some(refusal) => Ok(refusal),
+        None => bail!("the gateway answered with status {status}; is it of another version?"),
     }
 }
 

@@ -1,5 +1,7 @@
 //! `gateway serve`: runs until it is told to end.
 
+mod handles;
+
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -29,6 +31,8 @@ pub(crate) fn run(arguments: &Arguments, format: Format) -> super::Result {
     let (config, warnings) = arguments.config.load()?;
     output::diagnostics(&warnings, "configuration", format);
     telemetry::start(&config.log_level, config.log_format)?;
+    let few = handles::raise(config.mllp.connections_max);
+    output::diagnostics(few.as_slice(), "configuration", format);
     runtime()?.block_on(async {
         let running = app::start(config, Arc::new(SystemClock::new()), None).await.map_err(Failure::from)?;
         let address = |it: Option<std::net::SocketAddr>| it.map(|it| it.to_string());

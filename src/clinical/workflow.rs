@@ -115,7 +115,10 @@ pub enum Command {
     Resume,
     Supersede,
     /// A person takes a match back, before anything left.
-    Unmatch,
+    Unmatch {
+        /// Whether a call to Cliniko has begun, so that something may stand in the patient's record.
+        has_begun: bool,
+    },
     Withdraw,
 }
 
@@ -133,7 +136,7 @@ impl Command {
             Self::Release => "release",
             Self::Resume => "resume",
             Self::Supersede => "supersede",
-            Self::Unmatch => "unmatch",
+            Self::Unmatch { .. } => "unmatch",
             Self::Withdraw => "withdraw",
         }
     }
@@ -142,7 +145,7 @@ impl Command {
     const fn allowed(self, by: Roles) -> bool {
         match self {
             Self::AddNote | Self::Approve { .. } | Self::Edit | Self::Reject | Self::Release => by.clinician,
-            Self::ManualMatch | Self::Unmatch => by.clinician || by.administrator,
+            Self::ManualMatch | Self::Unmatch { .. } => by.clinician || by.administrator,
             Self::Hold | Self::Resume => by.clinician || by.administrator || by.integrator || by.gateway,
             Self::Filed | Self::Interpreted | Self::MatchFound | Self::Supersede | Self::Withdraw => {
                 by.gateway
@@ -268,8 +271,8 @@ pub fn decide(state: State, command: Command, by: Roles) -> Result<Event, Refusa
             S::Interpreting
             | S::InReview
             | S::Approved
-            | S::Held(Step::Interpreting | Step::InReview | Step::Approved),
-            Command::Unmatch,
+            | S::Held(Step::Interpreting | Step::InReview | Step::Approved | Step::Releasing),
+            Command::Unmatch { has_begun: false },
         ) => Ok(Event::Unmatched),
         (_, Command::Hold) => {
             step.map(|from| Event::Held { from }).ok_or(Refusal::NotFrom { command, state })
@@ -291,7 +294,7 @@ pub fn decide(state: State, command: Command, by: Roles) -> Result<Event, Refusa
             | Command::Reject
             | Command::Release
             | Command::Resume
-            | Command::Unmatch,
+            | Command::Unmatch { .. },
         ) => Err(Refusal::NotFrom { command, state }),
     }
 }
@@ -383,6 +386,18 @@ mod tests {
     }
 
     #[test]
+    fn a_held_release_is_unmatched_only_while_nothing_has_left() {
+        let releasing = State::Held(Step::Releasing);
+        for by in [Roles::clinician(), Roles { administrator: true, ..Roles::default() }] {
+            check(releasing, Command::Unmatch { has_begun: false }, by, Ok(State::Matching));
+            check(releasing, Command::Unmatch { has_begun: true }, by, Err(RefusalKind::State));
+        }
+        let by = Roles::clinician();
+        check(State::Releasing, Command::Unmatch { has_begun: false }, by, Err(RefusalKind::State));
+        check(State::Filed, Command::Unmatch { has_begun: false }, by, Err(RefusalKind::State));
+    }
+
+    #[test]
     fn a_state_survives_the_store() {
         for (state, text) in [
             (State::InReview, r#"{"state":"in_review"}"#),
@@ -400,7 +415,8 @@ mod tests {
             12 => proptest::sample::select(vec![
                 Command::AddNote, Command::Edit, Command::Filed, Command::Hold, Command::Interpreted,
                 Command::ManualMatch, Command::MatchFound, Command::Reject, Command::Release, Command::Resume,
-                Command::Supersede, Command::Unmatch, Command::Withdraw,
+                Command::Supersede, Command::Unmatch { has_begun: false },
+                Command::Unmatch { has_begun: true }, Command::Withdraw,
             ]),
         ]
     }

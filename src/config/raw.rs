@@ -233,6 +233,9 @@ pub(crate) struct Feed {
     /// `repeating` where the laboratory's control ids start again: then the content names a message.
     #[serde(default)]
     pub control_ids: ControlIds,
+    /// Warn when the feed has said nothing for so many minutes.
+    #[serde(default)]
+    pub silence_alert_minutes: Option<u32>,
     #[serde(default)]
     pub dangerous_any_sender: bool,
     /// SFTP: the public keys that sign in, in OpenSSH's form.

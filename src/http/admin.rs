@@ -30,6 +30,8 @@ use tokio::net::UnixStream;
 use crate::clock::Clock;
 use crate::pipeline::Pipeline;
 use crate::pipeline::feeds::Feeds;
+use crate::pipeline::holds;
+use crate::pipeline::holds::Desk;
 use crate::pipeline::sessions;
 use crate::pipeline::shutdown::Shutdown;
 use crate::store;
@@ -46,20 +48,30 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 pub struct State {
     pub store: Arc<Store>,
     pub clock: Arc<dyn Clock>,
+    pub feeds: Feeds,
     /// Clinics that the configuration names, whether they were added or not.
     pub named_clinics: Arc<BTreeSet<String>>,
+    /// The gateway that runs; none where a command has the store open itself.
+    running: Option<Arc<Pipeline>>,
 }
 
 impl State {
     pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>, feeds: &Feeds) -> Self {
         let named = feeds.iter().flat_map(|feed| feed.clinics.iter().cloned()).collect();
-        Self { store, clock, named_clinics: Arc::new(named) }
+        Self { store, clock, feeds: feeds.clone(), named_clinics: Arc::new(named), running: None }
+    }
+
+    /// What holds are worked on with.
+    fn desk(&self) -> Desk<'_> {
+        let wake = self.running.as_ref().map(|it| &it.wake);
+        Desk { store: &self.store, clock: self.clock.as_ref(), feeds: &self.feeds, wake }
     }
 }
 
 impl From<Arc<Pipeline>> for State {
     fn from(pipeline: Arc<Pipeline>) -> Self {
-        Self::new(Arc::clone(&pipeline.store), Arc::clone(&pipeline.clock), &pipeline.feeds)
+        let state = Self::new(Arc::clone(&pipeline.store), Arc::clone(&pipeline.clock), &pipeline.feeds);
+        Self { running: Some(pipeline), ..state }
     }
 }
 
@@ -68,10 +80,13 @@ pub fn router(state: impl Into<State>) -> Router {
     Router::new()
         .route("/audit/verify", get(audit::verify))
         .route("/clinics", get(accounts::clinics).post(accounts::add_clinic))
+        .route("/clinics/key", post(accounts::replace_key))
         .route("/messages", get(messages::list))
         .route("/messages/{id}", get(journey::show))
         .route("/messages/{id}/raw", get(messages::raw))
         .route("/messages/{id}/replay", post(messages::replay))
+        .route("/messages/{id}/discard", post(messages::discard))
+        .route("/feeds", get(messages::feeds))
         .route("/users", post(accounts::add_user))
         .route("/users/revoke", post(accounts::revoke_user))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -133,6 +148,7 @@ enum Refusal {
     Conflict(&'static str),
     /// The request itself is wrong.
     Unusable(String),
+    Holds(holds::Error),
     Sessions(sessions::Error),
     Store(store::Error),
 }
@@ -140,6 +156,12 @@ enum Refusal {
 impl From<store::Error> for Refusal {
     fn from(error: store::Error) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<holds::Error> for Refusal {
+    fn from(error: holds::Error) -> Self {
+        Self::Holds(error)
     }
 }
 
@@ -152,6 +174,7 @@ impl From<sessions::Error> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, text) = match self {
+            Self::Holds(error) => return refused(&error),
             Self::NotFound(text) => (StatusCode::NOT_FOUND, text.to_owned()),
             Self::Conflict(text) => (StatusCode::CONFLICT, text.to_owned()),
             Self::Unusable(text) => (StatusCode::UNPROCESSABLE_ENTITY, text),
@@ -166,6 +189,25 @@ impl IntoResponse for Refusal {
         };
         (status, Json(json!({ "error": text }))).into_response()
     }
+}
+
+/// Why nothing was done with a message, with its diagnostic.
+fn refused(error: &holds::Error) -> Response {
+    use holds::Error as E;
+    let status = match error {
+        E::NotFound => StatusCode::NOT_FOUND,
+        E::ReasonMissing | E::ReasonTooLong { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        E::ChangedMeanwhile
+        | E::KeptAgain { .. }
+        | E::NotWaiting { .. }
+        | E::SharedFeed
+        | E::StillRefused { .. } => StatusCode::CONFLICT,
+        E::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    let diagnostic = error.diagnostic();
+    let facts = diagnostic.facts.iter().map(|fact| format!("; {fact}")).collect::<String>();
+    let body = json!({ "error": format!("{}{facts}", Chain(error)), "code": diagnostic.code.as_str(), "diagnostic": diagnostic });
+    (status, Json(body)).into_response()
 }
 
 /// Runs what reads much of the store, off the threads that serve.

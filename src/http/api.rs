@@ -27,7 +27,7 @@ pub(super) const PREFIX: &str = "/api/v1";
 pub(super) type Route = (&'static str, &'static [&'static str], MethodRouter<State>);
 
 /// Every route, as the API's description has them.
-pub(super) fn routes() -> [Route; 18] {
+pub(super) fn routes() -> [Route; 21] {
     [
         ("/session", &["delete", "post"], post(session::open).delete(session::end)),
         ("/orders", &["post"], post(orders::place)),
@@ -44,6 +44,9 @@ pub(super) fn routes() -> [Route; 18] {
         ("/cases/{id}/reject", &["post"], post(cases::reject)),
         ("/cases/{id}/release", &["post"], post(cases::release)),
         ("/holds", &["get"], get(holds::list)),
+        ("/holds/replay", &["post"], post(holds::replay_many)),
+        ("/holds/{id}/discard", &["post"], post(holds::discard)),
+        ("/holds/{id}/replay", &["post"], post(holds::replay)),
         ("/holds/{id}/match", &["post"], post(holds::match_by_hand)),
         ("/messages/{id}", &["get"], get(messages::show)),
         ("/openapi.json", &["get"], get(openapi::document)),

@@ -1,4 +1,4 @@
-//! Counts for Prometheus, in its text format (version 0.0.4). Labels are names of clinics and states: no patient's.
+//! Counts for Prometheus, in its text format (version 0.0.4). Labels are names of clinics, feeds and states: no patient's.
 //!
 //! Message and case counts are durable: they are kept with the changes they count, and outlive a restart.
 
@@ -14,6 +14,9 @@ use crate::http::State;
 use crate::http::problem::Refused;
 use crate::pipeline::Pipeline;
 use crate::pipeline::fetches;
+use crate::pipeline::feeds::figures;
+use crate::pipeline::feeds::figures::Figures;
+use crate::pipeline::feeds::silence;
 use crate::pipeline::records::job;
 use crate::pipeline::records::message;
 use crate::pipeline::records::report;
@@ -61,6 +64,7 @@ fn text(pipeline: &Pipeline) -> Result<String, store::Error> {
         page.family(family, "counter", help);
         page.sample(family, store.counter(counter)?);
     }
+    feeds(pipeline, &mut page)?;
     page.family("gateway_cases", "gauge", "Cases by clinic and state.");
     let mut clinics = BTreeSet::new();
     for (name, count) in store.counters(CASES_PREFIX)? {
@@ -93,6 +97,42 @@ fn text(pipeline: &Pipeline) -> Result<String, store::Error> {
     page.family("gateway_store_writable", "gauge", "1 while the store takes changes.");
     page.sample("gateway_store_writable", u8::from(store.is_writable()));
     Ok(page.0)
+}
+
+/// Silence and backlog of each feed; messages of senders that no feed names have an empty label.
+fn feeds(pipeline: &Pipeline, page: &mut Page) -> Result<(), store::Error> {
+    let figures = figures::all(&pipeline.store, &pipeline.feeds)?;
+    let counts: [(&str, &str, fn(&Figures) -> i64); 3] = [
+        ("gateway_feed_waiting", "Messages of a feed that wait to be read.", |it| it.waiting),
+        ("gateway_feed_held", "Messages of a feed that are held and not discarded.", |it| it.held),
+        ("gateway_feed_rejected", "Messages of a feed in quarantine that are not discarded.", |it| {
+            it.rejected
+        }),
+    ];
+    for (name, help, count) in counts {
+        page.family(name, "gauge", help);
+        for it in &figures {
+            page.sample(&format!("{name}{{feed=\"{}\"}}", it.feed), count(it));
+        }
+    }
+    page.family("gateway_feed_last_message_seconds", "gauge", "Seconds since a feed was last heard.");
+    let now = pipeline.clock.now();
+    for it in &figures {
+        if let Some(last) = it.last_heard {
+            let seconds = now.duration_since(last).as_secs().max(0);
+            page.sample(&format!("gateway_feed_last_message_seconds{{feed=\"{}\"}}", it.feed), seconds);
+        }
+    }
+    page.family(
+        "gateway_feed_silent",
+        "gauge",
+        "1 while a feed says nothing for longer than its alert allows.",
+    );
+    for feed in pipeline.feeds.iter().filter(|feed| feed.silence_alert.is_some()) {
+        let silent = u8::from(silence::is_silent(pipeline, feed)?);
+        page.sample(&format!("gateway_feed_silent{{feed=\"{}\"}}", feed.name), silent);
+    }
+    Ok(())
 }
 
 #[derive(Default)]

@@ -12,6 +12,7 @@ use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
 use crate::formats::problem::MEDIA_TYPE;
 use crate::formats::problem::Problem;
+use crate::pipeline::holds;
 use crate::pipeline::orders;
 use crate::pipeline::review;
 use crate::pipeline::sessions;
@@ -166,6 +167,22 @@ impl From<sessions::Error> for Refused {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, &no_store())
             }
         }
+    }
+}
+
+impl From<holds::Error> for Refused {
+    fn from(error: holds::Error) -> Self {
+        use holds::Error as E;
+        let status = match &error {
+            E::NotFound => return Self::not_found(),
+            E::ReasonMissing | E::ReasonTooLong { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            E::SharedFeed => StatusCode::FORBIDDEN,
+            E::ChangedMeanwhile | E::KeptAgain { .. } | E::NotWaiting { .. } | E::StillRefused { .. } => {
+                StatusCode::CONFLICT
+            }
+            E::Store(error) => return Self::unavailable(error),
+        };
+        Self::new(status, &error.diagnostic())
     }
 }
 

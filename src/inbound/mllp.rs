@@ -4,6 +4,7 @@
 //! bytes were cut or joined on their way. Frames, connections and silence are bounded. It cannot acknowledge: it
 //! passes on what [`Intake`] gives back.
 
+mod places;
 mod tls;
 
 use std::io;
@@ -18,7 +19,6 @@ use tokio::io::AsyncWrite;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -26,12 +26,16 @@ use tokio_rustls::TlsAcceptor;
 use crate::formats::mllp::Decoder;
 use crate::formats::mllp::Event;
 use crate::formats::mllp::encode;
+use crate::inbound::mllp::places::Place;
+use crate::inbound::mllp::places::Places;
 use crate::pipeline::application_ack::CONNECTION_ANSWERS_MAX;
 use crate::pipeline::intake::Intake;
 use crate::pipeline::shutdown::Shutdown;
 use crate::telemetry::Chain;
 
-/// One read from a socket. Larger frames take several.
+/// The first reads from a socket: thousands of silent connections must cost little.
+const CHUNK_BYTES_FIRST: usize = 1024;
+/// One read from a socket that has much to say. Larger frames take several.
 const CHUNK_BYTES: usize = 16 * 1024;
 /// A sender that leaves out the carriage return after FS is understood after so long a silence.
 const SETTLE: Duration = Duration::from_millis(500);
@@ -134,7 +138,7 @@ impl Bound {
     pub async fn run(self, intake: Intake, shutdown: Shutdown) {
         let door = Door {
             intake,
-            places: Arc::new(Semaphore::new(self.config.connections_max)),
+            places: Places::new(self.config.connections_max),
             config: Arc::new(self.config),
             shutdown,
         };
@@ -152,7 +156,7 @@ impl Bound {
 struct Door {
     intake: Intake,
     config: Arc<Config>,
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
     shutdown: Shutdown,
 }
 
@@ -160,20 +164,21 @@ impl Door {
     async fn accept(mut self, listener: TcpListener, tls: Option<TlsAcceptor>) {
         let mut connections = JoinSet::new();
         loop {
-            let stream = tokio::select! {
+            let (stream, peer) = tokio::select! {
                 () = self.shutdown.requested() => break,
                 Some(_) = connections.join_next() => continue,
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => stream,
+                    Ok((stream, peer)) => (stream, peer.ip()),
                     Err(error) => {
-                        // Out of handles, most likely: those in use will be given back.
+                        // Out of handles, most likely: whoever is silent gives one back.
+                        self.places.free_one();
                         tracing::warn!(error = %Chain(&error), "could not accept a connection");
                         tokio::time::sleep(SETTLE).await;
                         continue;
                     }
                 },
             };
-            let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            let Some(place) = self.places.take(peer) else {
                 tracing::warn!(
                     connections = self.config.connections_max,
                     "refused a connection above the limit"
@@ -182,7 +187,7 @@ impl Door {
             };
             let (door, tls) = (self.clone(), tls.clone());
             connections.spawn(async move {
-                door.serve(stream, tls).await;
+                door.serve(stream, tls, &place).await;
                 drop(place);
             });
         }
@@ -193,14 +198,14 @@ impl Door {
         }
     }
 
-    async fn serve(self, stream: TcpStream, tls: Option<TlsAcceptor>) {
+    async fn serve(self, stream: TcpStream, tls: Option<TlsAcceptor>, place: &Place) {
         let _not_vital = stream.set_nodelay(true);
         let result = match tls {
-            None => self.converse(stream, &[]).await,
+            None => self.converse(stream, &[], place).await,
             Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
                 Ok(Ok(stream)) => {
                     let names = tls::client_names(stream.get_ref().1);
-                    self.converse(stream, &names).await
+                    self.converse(stream, &names, place).await
                 }
                 Ok(Err(error)) => Err(error),
                 Err(_) => Err(io::ErrorKind::TimedOut.into()),
@@ -216,11 +221,12 @@ impl Door {
         mut self,
         mut stream: impl AsyncRead + AsyncWrite + Unpin,
         names: &[String],
+        place: &Place,
     ) -> io::Result<()> {
         let (connection, mut later) = mpsc::channel(CONNECTION_ANSWERS_MAX);
         self.intake = self.intake.on(connection);
         let mut decoder = Decoder::new(self.config.frame_bytes_max);
-        let mut chunk = vec![0; CHUNK_BYTES];
+        let mut chunk = vec![0; CHUNK_BYTES_FIRST];
         loop {
             let patience = if decoder.is_inside() { SETTLE.min(self.config.idle) } else { self.config.idle };
             let read = tokio::select! {
@@ -231,6 +237,7 @@ impl Door {
                     write(&mut stream, &answer).await?;
                     continue;
                 }
+                () = place.wanted() => return Ok(sent_away()),
                 read = tokio::time::timeout(patience, stream.read(&mut chunk)) => read,
             };
             let events = match read {
@@ -239,22 +246,34 @@ impl Door {
                     drop(self);
                     return last_answers(&mut stream, &mut later).await;
                 }
-                Ok(Ok(count)) => decoder.push(chunk.get(..count).unwrap_or_default()),
+                Ok(Ok(count)) => {
+                    place.heard();
+                    let events = decoder.push(chunk.get(..count).unwrap_or_default());
+                    if count == chunk.len() {
+                        chunk.resize(CHUNK_BYTES, 0);
+                    }
+                    events
+                }
                 Ok(Err(error)) => return Err(error),
                 Err(_) if decoder.is_inside() && patience < self.config.idle => {
                     let settled = decoder.settle();
                     if settled.is_empty() {
-                        self.wait_inside(&mut stream, &mut decoder, &mut chunk).await?
+                        match self.wait_inside(&mut stream, &mut decoder, &mut chunk, place).await? {
+                            Some(events) => events,
+                            None => return Ok(sent_away()),
+                        }
                     } else {
                         settled
                     }
                 }
                 Err(_) => return Ok(()),
             };
+            place.serving(true);
             let is_over = self.answer(&mut stream, events, names).await?;
             while let Ok(answer) = later.try_recv() {
                 write(&mut stream, &answer).await?;
             }
+            place.serving(false);
             if is_over {
                 linger(&mut stream, &mut chunk).await;
                 return Ok(());
@@ -267,16 +286,24 @@ impl Door {
         }
     }
 
-    /// A frame has begun and pauses: the rest may take as long as any silence.
+    /// A frame has begun and pauses: the rest may take as long as any silence. `None` where the place is wanted.
     async fn wait_inside(
         &self,
         stream: &mut (impl AsyncRead + Unpin),
         decoder: &mut Decoder,
         chunk: &mut [u8],
-    ) -> io::Result<Vec<Event>> {
-        match tokio::time::timeout(self.config.idle, stream.read(chunk)).await {
+        place: &Place,
+    ) -> io::Result<Option<Vec<Event>>> {
+        let read = tokio::select! {
+            () = place.wanted() => return Ok(None),
+            read = tokio::time::timeout(self.config.idle, stream.read(chunk)) => read,
+        };
+        match read {
             Ok(Ok(0)) => Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(Ok(count)) => Ok(decoder.push(chunk.get(..count).unwrap_or_default())),
+            Ok(Ok(count)) => {
+                place.heard();
+                Ok(Some(decoder.push(chunk.get(..count).unwrap_or_default())))
+            }
             Ok(Err(error)) => Err(error),
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
         }
@@ -331,6 +358,10 @@ async fn last_answers(
         Ok(())
     };
     tokio::time::timeout(LINGER, giving).await.unwrap_or(Ok(()))
+}
+
+fn sent_away() {
+    tracing::info!("closed the connection that was silent longest: its place was wanted");
 }
 
 /// Reads on, for a while, what a peer still writes after its last answer. Closing a socket with unread bytes resets

@@ -54,6 +54,8 @@ use crate::telemetry::Chain;
 const DELIVERIES_MAX: usize = 4;
 /// A delivery that failed so often, with waits up to ten minutes between, is put before a person.
 const ATTEMPTS_MAX: u32 = 60;
+/// An answer that was cut short reads well the next time; one that is of another shape never does.
+const MISREAD_ATTEMPTS_MAX: u32 = 6;
 
 /// How a step of a delivery ended.
 enum Ended {
@@ -167,6 +169,8 @@ fn after_failure(pipeline: &Pipeline, case: CaseId, job: &Job, error: &outbound:
             return Ended::Retry { after: *wait, failed: false };
         }
         outbound::cliniko::Error::Connect { .. } | outbound::cliniko::Error::ConnectTimeOut { .. } => true,
+        // Only reads end so: nothing was changed by them.
+        outbound::cliniko::Error::Shape(_) => job.body.attempts < MISREAD_ATTEMPTS_MAX,
         other => other.outcome() == Outcome::Unknown,
     };
     if passes && job.body.attempts < ATTEMPTS_MAX {
@@ -302,7 +306,7 @@ fn move_on(stored: &mut Stored, command: Command, change: &mut Change, pipeline:
 fn account_unusable(error: &accounts::Error) -> Diagnostic {
     Diagnostic::error(Code::new("D102"), format!("the clinic's Cliniko account cannot be used: {error}"))
         .fact("held: nothing was sent")
-        .help("correct it with `gateway clinic add`, then release the case again")
+        .help("correct the key with `gateway clinic key`, then release the case again")
 }
 
 /// How far this run of the gateway has come, as a time the wall clock cannot bend.

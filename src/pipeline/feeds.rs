@@ -1,6 +1,10 @@
 //! The ways laboratories send: which sender belongs to which feed, and what that feed takes.
 
+pub mod figures;
+pub mod silence;
+
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One configured way a laboratory sends, bound to one mapping and one or more clinics.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +19,8 @@ pub struct Feed {
     /// MSH-11 values this feed takes (table 0103).
     pub processing_ids: Vec<String>,
     pub on_store_failure: OnStoreFailure,
+    /// How long it may say nothing before an operator hears of it.
+    pub silence_alert: Option<Duration>,
     pub control_ids: ControlIds,
     pub application_acks: ApplicationAcks,
     /// Over TLS: the names of which the sender's certificate must bear one. Empty: any that the authority vouches for.

@@ -4,6 +4,7 @@
 //! pass on what [`Intake::receive`] gives back. The same bytes again get the same answer and make nothing new (R6).
 //! What the answer says is decided in [`verdict`].
 
+pub(in crate::pipeline) mod again;
 mod content;
 mod file;
 pub mod tree;
@@ -15,6 +16,7 @@ use jiff::Timestamp;
 
 use crate::audit;
 use crate::clinical::mapping::language::Format;
+use crate::clock::Clock;
 use crate::diagnostic::Diagnostic;
 use crate::formats::hl7v2;
 use crate::formats::hl7v2::acknowledgement;
@@ -26,6 +28,9 @@ use crate::pipeline::application_ack::Connection;
 use crate::pipeline::feeds::ApplicationAcks;
 use crate::pipeline::feeds::Feed;
 use crate::pipeline::feeds::OnStoreFailure;
+use crate::pipeline::feeds::figures;
+use crate::pipeline::fresh_control_id;
+use crate::pipeline::hl7_time;
 use crate::pipeline::intake::content::Content;
 use crate::pipeline::intake::verdict::Verdict;
 use crate::pipeline::records::MessageId;
@@ -302,8 +307,10 @@ impl Intake {
         }
         let answered = acknowledgement.as_deref().unwrap_or_default();
         Message::put(&mut change, id, scope, facts, (ack, answered), raw);
-        change.put_plain(Table::MessageStates, &id.key(), Standing::new(state, feed).encode());
-        change.count(state.counter(), 1);
+        if let Some(feed) = &feed {
+            figures::heard(&mut change, feed, now);
+        }
+        message::put_standing(&mut change, id, None, &Standing::new(state, feed));
         change.audit(entry);
         if verdict.is_impostor() {
             change.count(message::IMPOSTORS, 1);
@@ -383,19 +390,8 @@ impl Intake {
         content: &Content<'_>,
         verdict: &Verdict,
     ) -> Option<(&'static str, Option<Vec<u8>>)> {
-        let message = content.message;
-        let mode = message.map_or(acknowledgement::Mode::Original, acknowledgement::Mode::of);
-        // Enhanced mode's first answer, the commit, is given here; application answers follow the mapping.
-        let is_given_now = |code: &acknowledgement::Code| {
-            !self.answers_later(content, verdict) || *code == acknowledgement::Code::commit(verdict.outcome)
-        };
-        let code = mode.answers(verdict.outcome).into_iter().find(is_given_now)?;
-        if content.format != Format::Hl7v2 {
-            return Some((code.as_str(), None));
-        }
-        let (control_id, time) = (self.0.fresh_control_id(), self.0.hl7_time());
-        let fresh = acknowledgement::Fresh { control_id: &control_id, time: &time };
-        Some((code.as_str(), Some(acknowledgement::build(message, code, &verdict.problems(), fresh))))
+        let later = self.answers_later(content, verdict);
+        acknowledge(self.0.clock.as_ref(), content, verdict, later)
     }
 
     /// The store cannot be written: nothing is claimed, and the connection ends.
@@ -417,6 +413,26 @@ impl Intake {
             close: true,
         }
     }
+}
+
+/// The same, for whoever has a clock and no pipeline. `later`: enhanced mode's second answer follows the mapping.
+fn acknowledge(
+    clock: &dyn Clock,
+    content: &Content<'_>,
+    verdict: &Verdict,
+    later: bool,
+) -> Option<(&'static str, Option<Vec<u8>>)> {
+    let mode = content.message.map_or(acknowledgement::Mode::Original, acknowledgement::Mode::of);
+    // Enhanced mode's first answer, the commit, is given here; application answers follow the mapping.
+    let is_given_now =
+        |code: &acknowledgement::Code| !later || *code == acknowledgement::Code::commit(verdict.outcome);
+    let code = mode.answers(verdict.outcome).into_iter().find(is_given_now)?;
+    if content.format != Format::Hl7v2 {
+        return Some((code.as_str(), None));
+    }
+    let (control_id, time) = (fresh_control_id(clock), hl7_time(clock));
+    let fresh = acknowledgement::Fresh { control_id: &control_id, time: &time };
+    Some((code.as_str(), Some(acknowledgement::build(content.message, code, &verdict.problems(), fresh))))
 }
 
 /// Names a message by its control id and its content together.

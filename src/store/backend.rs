@@ -50,6 +50,8 @@ tables! {
     /// Durable counts by name, eight bytes big-endian. Written by the backend itself.
     Counters = "counters",
     Documents = "documents",
+    /// When each feed was last heard.
+    Feeds = "feeds",
     /// The bytes of the files below.
     DropContents = "drop_contents",
     /// Files that wait in a feed's inbox.

@@ -212,6 +212,15 @@ impl TestGateway {
         self.start_again().await;
     }
 
+    /// Starts again with another text in the configuration, as an operator who mends it.
+    pub(crate) async fn reconfigure(&mut self, from: &str, to: &str) {
+        let file = self.folder.path().join("gateway.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from), "{from}");
+        fs::write(&file, text.replace(from, to)).unwrap();
+        self.restart().await;
+    }
+
     async fn add_clinic(&self, name: &str, setup: &Setup) {
         let mut change = Change::new();
         Clinic {
@@ -429,8 +438,19 @@ impl TestGateway {
 
     /// Has a held message read again, as `gateway message replay` does.
     pub(crate) async fn replay(&self, id: MessageId) {
+        self.operate("POST", &format!("/messages/{id}/replay"), &Value::Null).await.done();
+    }
+
+    /// Asks through the operator's socket.
+    pub(crate) async fn operate(&self, method: &str, path: &str, body: &Value) -> Reply {
         let stream = UnixStream::connect(self.data().join(admin::SOCKET_NAME)).await.unwrap();
-        ask(stream, "POST", &format!("/messages/{id}/replay"), "", &Value::Null).await.done();
+        ask(stream, method, path, "", body).await
+    }
+
+    /// The ids of all kept messages, oldest first.
+    pub(crate) fn ids(&self) -> Vec<MessageId> {
+        let rows = self.store().scan_plain(&Scan::all(Table::MessageStates)).unwrap();
+        rows.iter().map(|(key, _)| key.as_slice().try_into().unwrap()).collect()
     }
 
     /// The codes of what is said of a message.

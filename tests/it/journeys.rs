@@ -20,7 +20,7 @@ use crate::harness::Setup;
 use crate::harness::TestGateway;
 use crate::harness::path_of;
 
-fn sodium(value: &str) -> Observation {
+pub(crate) fn sodium(value: &str) -> Observation {
     Observation::number("2951-2^Sodium^LN", value, "mmol/L", "133-146", "")
 }
 

@@ -1,6 +1,8 @@
 //! Everything that is tested from outside: contracts, examples, journeys over real sockets.
 
 #[cfg(test)]
+mod abuse;
+#[cfg(test)]
 mod api;
 #[cfg(test)]
 mod attachments;
@@ -23,6 +25,8 @@ mod fuzz;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod holds;
+#[cfg(test)]
 mod inbound_http;
 #[cfg(test)]
 mod journeys;
@@ -38,6 +42,8 @@ mod mllp;
 mod outbound_cliniko;
 #[cfg(test)]
 mod outbox;
+#[cfg(test)]
+mod poison;
 #[cfg(test)]
 mod schemas;
 #[cfg(test)]

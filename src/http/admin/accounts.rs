@@ -35,6 +35,14 @@ pub struct NewClinic {
     pub nhs_number_field: Option<String>,
 }
 
+/// Another API key of the same account.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewKey {
+    pub name: String,
+    pub cliniko_key: Sensitive<String>,
+}
+
 /// A person as the command line asks for them.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -86,6 +94,24 @@ pub(super) async fn add_clinic(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// From the next request on, the clinic's account is asked with the new key.
+pub(super) async fn replace_key(
+    State(state): State<admin::State>,
+    Json(new): Json<NewKey>,
+) -> Result<Json<Value>, Refusal> {
+    let clinic = clinic::load(&state.store, &new.name)?;
+    let mut clinic = clinic.ok_or(Refusal::NotFound(
+        "there is no clinic of this name; add it first with `gateway clinic add`",
+    ))?;
+    clinic.cliniko_key = new.cliniko_key;
+    let mut change = Change::new();
+    clinic.put(&mut change);
+    let entry = Entry::new(state.clock.now(), "operator", "clinic.key_replaced", clinic.name.clone());
+    change.audit(entry.of_clinic(clinic.name.clone()));
+    state.store.commit(change).await?;
+    Ok(Json(json!({ "id": clinic.name })))
 }
 
 pub(super) async fn add_user(

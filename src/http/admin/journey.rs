@@ -46,6 +46,9 @@ pub(super) async fn show(
         let mut objects: BTreeSet<String> = cases.iter().map(|it| it.case.id.to_string()).collect();
         objects.insert(id.to_string());
         document["diagnostics"] = json!(message::diagnostics(&state.store, id, &standing.scope())?);
+        if standing.discarded.is_some() {
+            document["discard_reason"] = json!(message::reason(&state.store, id, &standing.scope())?);
+        }
         document["reports"] = json!(reports);
         document["cases"] = cases.iter().map(case_line).collect();
         document["audit"] = json!(entries_about(&state.store, message.header.received_at, &objects)?);

@@ -1,4 +1,4 @@
-//! Kept messages: the list, the exact bytes, and reading a held one again.
+//! Kept messages: the list, the exact bytes, reading one again, closing one, and each feed's figures.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -22,19 +22,20 @@ use serde_json::Value;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::audit::Entry;
-use crate::clock::Id;
+use crate::clinical::model::Sensitive;
 use crate::http::admin;
 use crate::http::admin::Refusal;
+use crate::pipeline::feeds::figures;
+use crate::pipeline::feeds::figures::Figures;
+use crate::pipeline::holds;
+use crate::pipeline::holds::By;
+use crate::pipeline::holds::Filter;
+use crate::pipeline::holds::Order;
 use crate::pipeline::records::MessageId;
-use crate::pipeline::records::job;
-use crate::pipeline::records::job::Job;
 use crate::pipeline::records::message;
 use crate::pipeline::records::message::Message;
 use crate::pipeline::records::message::Standing;
 use crate::store;
-use crate::store::Change;
-use crate::store::Scan;
 use crate::store::Table;
 use crate::telemetry::Chain;
 
@@ -45,45 +46,69 @@ const PAGE_ROWS: usize = 100;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Filter {
+pub(super) struct Asked {
     #[serde(default)]
     since: Option<Timestamp>,
     #[serde(default)]
     state: Option<message::State>,
+    #[serde(default)]
+    feed: Option<String>,
+    #[serde(default)]
+    lab: Option<String>,
+    #[serde(default)]
+    code: Option<String>,
+    /// Only what waits for a person.
+    #[serde(default)]
+    waiting_only: bool,
+    #[serde(default)]
+    newest_first: bool,
+    #[serde(default)]
+    after: Option<MessageId>,
+    #[serde(default)]
+    limit: Option<usize>,
 }
 
-/// One line a message, oldest first, as they are read.
-pub(super) async fn list(State(state): State<admin::State>, Query(filter): Query<Filter>) -> Response {
+impl Asked {
+    fn filter(&self, state: &admin::State) -> Filter {
+        let Self { since, state: stands, code, waiting_only, .. } = self.clone();
+        Filter { feeds: None, state: stands, waiting_only, code, since }.of(
+            &state.feeds,
+            self.feed.as_deref(),
+            self.lab.as_deref(),
+            None,
+        )
+    }
+}
+
+/// One line a message, as they are read: oldest first unless asked otherwise.
+pub(super) async fn list(
+    State(state): State<admin::State>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Refusal> {
+    let filter = asked.filter(&state);
     let (lines, written) = mpsc::channel(CHUNKS_WAITING_MAX);
     tokio::task::spawn_blocking(move || {
-        if let Err(error) = write_lines(&state, &filter, &lines) {
+        if let Err(error) = write_lines(&state, &filter, &asked, &lines) {
             // The status line is long sent: the last line says that it is not the end of the list.
             let _nobody_reads = lines.blocking_send(line(&json!({ "error": Chain(&error).to_string() })));
         }
     });
-    ([(CONTENT_TYPE, "application/x-ndjson")], Body::new(Lines(written))).into_response()
+    Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::new(Lines(written))).into_response())
 }
 
 fn write_lines(
     state: &admin::State,
     filter: &Filter,
+    asked: &Asked,
     lines: &mpsc::Sender<Bytes>,
 ) -> Result<(), store::Error> {
-    let mut scan = Scan::all(Table::MessageStates).limit(PAGE_ROWS);
-    if let Some(since) = filter.since {
-        scan = scan.from(&Id::floor(since).to_bytes());
-    }
-    loop {
-        let page = state.store.scan_plain(&scan)?;
-        let Some((last, _)) = page.last() else { return Ok(()) };
-        scan = scan.after(last);
+    let order = if asked.newest_first { Order::NewestFirst } else { Order::OldestFirst };
+    let (mut after, mut left) = (asked.after, asked.limit.unwrap_or(usize::MAX));
+    while left > 0 {
+        let page = holds::list(&state.store, filter, order, after, PAGE_ROWS.min(left))?;
+        left -= page.items.len();
         let mut chunk = Vec::new();
-        for (key, _) in &page {
-            let id = MessageId::try_from(key.as_slice()).map_err(|_| damaged())?;
-            let Some(standing) = message::standing(&state.store, id)? else { continue };
-            if filter.state.is_some_and(|wanted| wanted != standing.state) {
-                continue;
-            }
+        for (id, standing) in page.items {
             let row = match message::load(&state.store, id, &standing.scope()) {
                 Ok(Some(message)) => header(id, &standing, &message),
                 Ok(None) => unreadable(id, &standing, &damaged()),
@@ -95,7 +120,12 @@ fn write_lines(
         if !chunk.is_empty() && lines.blocking_send(chunk.into()).is_err() {
             return Ok(());
         }
+        after = page.next;
+        if after.is_none() {
+            return Ok(());
+        }
     }
+    Ok(())
 }
 
 fn damaged() -> store::Error {
@@ -109,15 +139,19 @@ fn line(document: &Value) -> Bytes {
 /// What a list and a journey say first of a message.
 pub(super) fn header(id: MessageId, standing: &Standing, message: &Message) -> Value {
     let it = &message.header;
-    json!({
+    let mut shown = json!({
         "id": id, "received_at": it.received_at, "lab": it.lab, "feed": it.feed, "control_id": it.control_id,
         "sha256": it.sha256, "bytes": it.bytes, "state": standing.state, "ack": it.ack,
-    })
+    });
+    if let Some(discarded) = &standing.discarded {
+        shown["discarded"] = json!(discarded);
+    }
+    shown
 }
 
 /// What can still be said of a message whose own row cannot be opened: it is listed all the same.
 fn unreadable(id: MessageId, standing: &Standing, damage: &store::Error) -> Value {
-    json!({ "id": id, "feed": standing.feed, "state": standing.state, "error": Chain(damage).to_string() })
+    json!({ "id": id, "feed": standing.feed, "state": standing.state, "discarded": standing.discarded, "error": Chain(damage).to_string() })
 }
 
 /// A message and where it stands, if there is one.
@@ -144,31 +178,61 @@ pub(super) async fn raw(
     .await
 }
 
-/// Lets a held message be read again, with the mapping of now.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct How {
+    /// Say what would happen, and do nothing.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// Lets a message be read again, with the mapping and the feeds of now.
 pub(super) async fn replay(
     State(state): State<admin::State>,
     Path(id): Path<String>,
+    Query(how): Query<How>,
 ) -> Result<Response, Refusal> {
     let id = id_of(&id)?;
-    let before = message::standing(&state.store, id)?.ok_or(Refusal::NotFound("there is no such message"))?;
-    if before.state != message::State::Held {
-        return Err(Refusal::Conflict("only a held message can be read again"));
-    }
-    let (now, after) = (state.clock.now(), Standing { state: message::State::Waiting, ..before.clone() });
-    let mut change = Change::new();
-    change.expect_equals(Table::MessageStates, &id.key(), before.encode());
-    change.put_plain(Table::MessageStates, &id.key(), after.encode());
-    change.delete(Table::Holds, &id.key());
-    change.count(before.state.counter(), -1).count(after.state.counter(), 1);
-    Job::new(job::Kind::Read, now, id.0).put(&mut change);
-    change.audit(Entry::new(now, "operator", "message.replayed", id.to_string()));
-    match state.store.commit(change).await {
-        Ok(_) => {
-            Ok((StatusCode::ACCEPTED, axum::Json(json!({ "id": id, "state": after.state }))).into_response())
-        }
-        Err(store::Error::Conflict { .. }) => Err(Refusal::Conflict("the message has changed meanwhile")),
-        Err(error) => Err(error.into()),
-    }
+    let after = if how.dry_run {
+        holds::would_replay(state.desk(), By::OPERATOR, id)?
+    } else {
+        holds::replay(state.desk(), By::OPERATOR, id).await?
+    };
+    Ok((StatusCode::ACCEPTED, axum::Json(json!({ "id": id, "state": after.state }))).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Discard {
+    reason: Sensitive<String>,
+}
+
+/// Closes a message that nobody will mend.
+pub(super) async fn discard(
+    State(state): State<admin::State>,
+    Path(id): Path<String>,
+    Query(how): Query<How>,
+    axum::Json(request): axum::Json<Discard>,
+) -> Result<Response, Refusal> {
+    let id = id_of(&id)?;
+    let after = if how.dry_run {
+        holds::would_discard(state.desk(), By::OPERATOR, id, &request.reason)?
+    } else {
+        holds::discard(state.desk(), By::OPERATOR, id, &request.reason).await?
+    };
+    Ok(axum::Json(json!({ "id": id, "state": after.state, "discarded": after.discarded })).into_response())
+}
+
+/// What each feed has sent and what became of it.
+pub(super) async fn feeds(State(state): State<admin::State>) -> Result<Response, Refusal> {
+    let figures = figures::all(&state.store, &state.feeds)?;
+    let row = |it: &Figures| {
+        json!({
+            "feed": it.feed, "lab": it.lab, "last_heard": it.last_heard, "waiting": it.waiting,
+            "mapped": it.mapped, "held": it.held, "rejected": it.rejected, "discarded": it.discarded,
+        })
+    };
+    Ok(axum::Json(figures.iter().map(row).collect::<Vec<_>>()).into_response())
 }
 
 /// A body made of chunks as they come.

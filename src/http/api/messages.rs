@@ -24,6 +24,7 @@ pub(super) async fn show(
         "received_at": header.received_at.to_string(),
         "lab": header.lab,
         "feed": header.feed,
+        "discarded": message.standing.discarded,
     });
     if let Some(diagnostics) = &message.diagnostics {
         shown["control_id"] = json!(header.control_id);
@@ -31,6 +32,7 @@ pub(super) async fn show(
         shown["bytes"] = json!(header.bytes);
         shown["ack"] = json!(header.ack);
         shown["diagnostics"] = json!(diagnostics);
+        shown["discard_reason"] = json!(message.discard_reason);
     }
     Ok(axum::Json(shown))
 }

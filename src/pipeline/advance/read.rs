@@ -165,8 +165,7 @@ fn advance(pipeline: &Pipeline, job: &Job, change: &mut Change) -> Result<Advanc
         (None, _) => Outcome::held(vec![feed_gone()]),
         (Some(feed), Ok(Some(message))) => {
             advanced.bytes = message.raw.len();
-            let outcome =
-                catch_unwind(AssertUnwindSafe(|| read(pipeline, feed, &message))).unwrap_or_else(|_| bug());
+            let outcome = guarded(|| read(pipeline, feed, &message));
             let Outcome { state, diagnostics, .. } = &outcome;
             match application_ack::owed(pipeline, id, feed, &message.raw, *state, diagnostics) {
                 Owed::Nothing => {}
@@ -201,11 +200,9 @@ impl Outcome {
 
     fn put(self, pipeline: &Pipeline, change: &mut Change, job: &Job, before: &Standing) {
         let (now, id) = (pipeline.clock.now(), MessageId(job.subject));
-        change.expect_equals(Table::MessageStates, &id.key(), before.encode());
         let report_clinics = self.reports.iter().map(|(clinic, _)| clinic.clone()).collect();
         let after = Standing { state: self.state, report_clinics, ..before.clone() };
-        change.put_plain(Table::MessageStates, &id.key(), after.encode());
-        change.count(before.state.counter(), -1).count(after.state.counter(), 1);
+        message::put_standing(change, id, Some(before), &after);
         message::put_diagnostics(change, id, &before.scope(), &self.diagnostics);
         for (index, (clinic, report)) in (0u16..).zip(&self.reports) {
             report::put(change, ReportKey { message: id, index }, clinic, report);
@@ -225,6 +222,11 @@ impl Outcome {
             .with("mapping", self.mapping_digest);
         change.audit(if codes.is_empty() { entry } else { entry.with("diagnostics", codes) });
     }
+}
+
+/// A panic while one message is read is a defect of ours and holds that message.
+fn guarded(read: impl FnOnce() -> Outcome) -> Outcome {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| bug())
 }
 
 fn read(pipeline: &Pipeline, feed: &Feed, message: &Message) -> Outcome {
@@ -313,4 +315,17 @@ fn bug() -> Outcome {
             .fact("held: the message alone; all others go on")
             .help("report the message's id and the gateway's version to its makers; the bytes are kept"),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r13_a_panic_in_a_mapping_holds_its_message_and_ends_nothing_else() {
+        let outcome = guarded(|| panic!("an invented defect"));
+        assert_eq!(outcome.state, State::Held);
+        assert_eq!(outcome.diagnostics.first().map(|it| it.code.as_str()), Some("S102"));
+        assert!(outcome.reports.is_empty());
+    }
 }

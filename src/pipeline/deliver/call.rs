@@ -293,5 +293,5 @@ fn note_differs() -> Diagnostic {
 fn patient_changed(how: &str) -> Diagnostic {
     Diagnostic::error(Code::new("D106"), format!("the patient's record in Cliniko {how}"))
         .fact("held: nothing was written to it")
-        .help("put the record right in Cliniko, then release the case again")
+        .help("put the record right in Cliniko and release the case again; if nothing was filed yet, it can also be matched again under Holds")
 }

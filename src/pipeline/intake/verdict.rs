@@ -288,9 +288,12 @@ fn silent() -> Reason {
 
 /// Not for us, whatever the feed.
 fn foreign(message: &hl7v2::Message<'_>) -> Option<Reason> {
-    let [kind, event, _] = message.message_type();
+    let [kind, event, structure] = message.message_type();
+    // Some say the structure alone, `ORU_R01` (HL7 v2.5.1 chapter 2, table 0354), and mean the same.
+    let is_named_by_structure =
+        kind == "ORU_R01" || (kind == "ORU" && event.is_empty() && structure == "ORU_R01");
     let version = message.version();
-    let (condition, code, field, text, help) = if kind != "ORU" {
+    let (condition, code, field, text, help) = if kind != "ORU" && !is_named_by_structure {
         (
             Condition0357::UnsupportedMessageType,
             "H103",
@@ -298,7 +301,7 @@ fn foreign(message: &hl7v2::Message<'_>) -> Option<Reason> {
             "only results (ORU^R01) are taken here",
             "send orders and other messages elsewhere",
         )
-    } else if event != "R01" {
+    } else if event != "R01" && !is_named_by_structure {
         (
             Condition0357::UnsupportedEventCode,
             "H103",

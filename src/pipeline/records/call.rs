@@ -76,6 +76,11 @@ pub fn put(change: &mut Change, clinic: &str, case: CaseId, number: u8, call: &C
     change.put_sealed(Table::Calls, &row(case, number), &Scope::Clinic(clinic.to_owned()), encode(call));
 }
 
+/// Takes a call that never began out of the plan.
+pub fn delete(change: &mut Change, case: CaseId, number: u8) {
+    change.delete(Table::Calls, &row(case, number));
+}
+
 /// The calls of a case, in the order of its plan; none where it was not planned yet.
 pub fn of_case(store: &Store, clinic: &str, case: CaseId) -> Result<Vec<Call>, store::Error> {
     let rows =

@@ -78,6 +78,12 @@ pub const COUNTER_PREFIX: &str = "messages.";
 pub const DUPLICATES: &str = "duplicates";
 /// Messages refused because their sender claimed another's name.
 pub const IMPOSTORS: &str = "senders.mismatched";
+/// Counts of a feed's messages, by where they stand: `feeds.<feed>.<word>`. The feed is empty where no feed is known.
+pub const FEED_COUNTER_PREFIX: &str = "feeds.";
+/// The word of a held or rejected message that a person closed; its state stays what it was.
+pub const DISCARDED: &str = "discarded";
+/// Beside the diagnostics of a message: why a person closed it.
+const REASON_SUFFIX: &[u8] = b"reason";
 
 /// The plain row: where a message stands, and whose keys open it and its reports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,11 +94,32 @@ pub struct Standing {
     /// Whose key opens each of its reports, by their index.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub report_clinics: Vec<String>,
+    /// A held or rejected message that nobody waits for any more. The bytes and the state stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discarded: Option<Discarded>,
+}
+
+/// Who closed a message, and when. Why is sealed: people write names into reasons.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Discarded {
+    /// The id of the person's account, or `operator` for the command line.
+    pub by: String,
+    pub at: Timestamp,
 }
 
 impl Standing {
     pub fn new(state: State, feed: Option<String>) -> Self {
-        Self { state, feed, report_clinics: Vec::new() }
+        Self { state, feed, report_clinics: Vec::new(), discarded: None }
+    }
+
+    /// Whether a person must still do something about it.
+    pub fn waits_for_a_person(&self) -> bool {
+        matches!(self.state, State::Held | State::Rejected) && self.discarded.is_none()
+    }
+
+    fn feed_counter(&self) -> String {
+        let word = if self.discarded.is_some() { DISCARDED } else { self.state.as_str() };
+        format!("{FEED_COUNTER_PREFIX}{}.{word}", self.feed.as_deref().unwrap_or_default())
     }
 
     pub fn scope(&self) -> Scope {
@@ -102,6 +129,16 @@ impl Standing {
     pub fn encode(&self) -> Vec<u8> {
         encode(self)
     }
+}
+
+/// Writes where a message stands now, and counts the step, for the gateway and for its feed.
+pub fn put_standing(change: &mut Change, id: MessageId, before: Option<&Standing>, after: &Standing) {
+    if let Some(before) = before {
+        change.expect_equals(Table::MessageStates, &id.key(), before.encode());
+        change.count(before.state.counter(), -1).count(before.feed_counter(), -1);
+    }
+    change.put_plain(Table::MessageStates, &id.key(), after.encode());
+    change.count(after.state.counter(), 1).count(after.feed_counter(), 1);
 }
 
 /// Messages of no feed are the gateway's own.
@@ -181,4 +218,25 @@ pub fn put_diagnostics(change: &mut Change, id: MessageId, scope: &Scope, diagno
     if !diagnostics.is_empty() {
         change.put_sealed(Table::Holds, &id.key(), scope, encode(&diagnostics));
     }
+}
+
+/// Adds why a person closed a message.
+pub fn put_reason(change: &mut Change, id: MessageId, scope: &Scope, reason: &str) {
+    change.put_sealed(Table::Holds, &reason_key(id), scope, reason);
+}
+
+/// Why a person closed a message.
+pub fn reason(store: &Store, id: MessageId, scope: &Scope) -> Result<Option<String>, store::Error> {
+    let row = store.get_sealed(Table::Holds, &reason_key(id), scope)?;
+    row.map(|row| String::from_utf8(row).map_err(|_| store::Error::Damaged { table: Table::Holds }))
+        .transpose()
+}
+
+/// Takes away what was said of a message: it is looked at anew.
+pub fn delete_diagnostics(change: &mut Change, id: MessageId) {
+    change.delete(Table::Holds, &id.key()).delete(Table::Holds, &reason_key(id));
+}
+
+fn reason_key(id: MessageId) -> Vec<u8> {
+    [id.key().as_slice(), REASON_SUFFIX].concat()
 }

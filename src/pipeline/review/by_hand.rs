@@ -1,11 +1,14 @@
 //! A person says whose report it is, and why.
 //!
 //! The patient is read live from Cliniko, so an archived or merged record is never chosen. Nothing is remembered for
-//! other reports: what a person decided holds for this lineage.
+//! other reports: what a person decided holds for this lineage. A release that waits because its patient changed is
+//! matched again the same way, and then approved again, as long as nothing has left.
 
 use crate::clinical::model::Sensitive;
+use crate::clinical::workflow;
 use crate::clinical::workflow::Command;
 use crate::clinical::workflow::Roles;
+use crate::clinical::workflow::State;
 use crate::formats::cliniko;
 use crate::outbound;
 use crate::outbound::cliniko::Lane;
@@ -14,6 +17,8 @@ use crate::pipeline::accounts::Account;
 use crate::pipeline::advance::prepare::candidates;
 use crate::pipeline::advance::prepare::opening;
 use crate::pipeline::records::CaseId;
+use crate::pipeline::records::call;
+use crate::pipeline::records::call::Phase;
 use crate::pipeline::records::case;
 use crate::pipeline::records::case::MatchedPatient;
 use crate::pipeline::records::case::Signed;
@@ -34,6 +39,9 @@ pub async fn match_by_hand(
     reason: Sensitive<String>,
 ) -> Result<Stored, Error> {
     let mut step = Step::begin(pipeline, by, id)?;
+    if step.stored.standing.state == State::Held(workflow::Step::Releasing) {
+        take_back(pipeline, &mut step)?;
+    }
     step.decide(Command::ManualMatch)?;
     let reason = checked("reason", reason, REASON_CHARS_MAX)?;
     let account = pipeline.accounts.account(&pipeline.store, &by.clinic).map_err(Error::Account)?;
@@ -65,6 +73,21 @@ pub async fn match_by_hand(
     step.decide_as(Command::Interpreted, Roles::gateway())?;
     // The reason stands in the sealed case: people write names into reasons.
     step.commit("case.matched_by_hand", |entry| entry.with("patient", patient.as_str())).await
+}
+
+/// Undoes what led to a release that waits for a person: approval, plan and match, as long as no call has begun. What
+/// is approved is content for one patient, so another patient needs another approval.
+fn take_back(pipeline: &Pipeline, step: &mut Step<'_>) -> Result<(), Error> {
+    let calls = call::of_case(&pipeline.store, &step.stored.case.clinic, step.stored.case.id)?;
+    let has_begun = calls.iter().any(|call| call.phase != Phase::Planned);
+    step.decide(Command::Unmatch { has_begun })?;
+    for (number, _) in (0u8..).zip(&calls) {
+        call::delete(&mut step.change, step.stored.case.id, number);
+    }
+    step.stored.case.approval = None;
+    let entry = step.entry("case.unmatched").with("calls", calls.len());
+    step.change.audit(entry);
+    Ok(())
 }
 
 fn matched(

@@ -17,6 +17,7 @@ use crate::clock::Id;
 use crate::diagnostic::Diagnostic;
 use crate::pipeline::Pipeline;
 use crate::pipeline::hex;
+use crate::pipeline::holds;
 use crate::pipeline::records::CaseId;
 use crate::pipeline::records::MessageId;
 use crate::pipeline::records::case;
@@ -28,15 +29,12 @@ use crate::pipeline::review::content::load_report;
 use crate::pipeline::sessions::Actor;
 use crate::store;
 use crate::store::Change;
-use crate::store::Scan;
 use crate::store::Store;
 use crate::store::Table;
 use crate::telemetry::Chain;
 
 /// Rows of one page: a screen's worth.
 pub(super) const PAGE_ROWS: usize = 50;
-/// Rows of states looked at for one page of holds, newest first.
-const HOLDS_SCAN_ROWS_MAX: usize = 10_000;
 
 /// Every word a case's state can have, in the order of its life. A held one is held at some step.
 pub const STATES: [State; 10] = [
@@ -171,7 +169,13 @@ pub struct Hold {
 #[derive(Debug)]
 pub enum Held {
     Case(Row),
-    Message { id: MessageId, received_at: Timestamp, lab: Option<String>, feed: Option<String> },
+    Message {
+        id: MessageId,
+        state: message::State,
+        received_at: Timestamp,
+        lab: Option<String>,
+        feed: Option<String>,
+    },
 }
 
 /// The clinic's cases, most urgent first, then oldest first.
@@ -241,60 +245,123 @@ async fn record_list(pipeline: &Pipeline, actor: &Actor, items: &[Row]) -> Resul
     Ok(())
 }
 
-/// What waits for a person: held cases, most urgent first, then the newest held messages of the clinic's feeds.
-pub async fn holds(pipeline: &Pipeline, actor: &Actor) -> Result<Vec<Hold>, Error> {
-    let store = pipeline.store.as_ref();
-    let held = Filter { state: Some(State::Held(Step::Matching)), ..Filter::default() };
-    let mut holds = Vec::new();
-    for row in list(pipeline, actor, &held).await?.items {
-        let stored = case::load(store, &actor.clinic, row.id)?.ok_or(Error::NotFound)?;
-        holds.push(Hold { subject: Held::Case(row), diagnostics: stored.case.holds });
-    }
-    holds.extend(held_messages(pipeline, &actor.clinic)?);
-    Ok(holds)
+/// Which holds to list.
+#[derive(Debug, Clone, Default)]
+pub struct HoldsFilter {
+    /// Messages of this feed only; a case is of no feed.
+    pub feed: Option<String>,
+    /// Only those of which something is said under this code.
+    pub code: Option<String>,
+    pub after: Option<HoldsCursor>,
 }
 
-fn held_messages(pipeline: &Pipeline, clinic: &str) -> Result<Vec<Hold>, Error> {
-    let store = pipeline.store.as_ref();
-    let mut holds = Vec::new();
-    let mut after: Option<Vec<u8>> = None;
-    let mut looked_at = 0;
-    while looked_at < HOLDS_SCAN_ROWS_MAX {
-        let mut scan = Scan::all(Table::MessageStates).descending();
-        if let Some(key) = &after {
-            scan = scan.after(key);
-        }
-        let rows = store.scan_plain(&scan)?;
-        let Some((last, _)) = rows.last() else { break };
-        looked_at += rows.len();
-        after = Some(last.clone());
-        for (key, _) in &rows {
-            let id = MessageId::try_from(key.as_slice())
-                .map_err(|_| store::Error::Damaged { table: Table::MessageStates })?;
-            if let Some(hold) = held_message(pipeline, clinic, id)? {
-                holds.push(hold);
-            }
-            if holds.len() == PAGE_ROWS {
-                return Ok(holds);
-            }
-        }
-    }
-    Ok(holds)
+/// Where a page of holds ended: at a case, before the messages, or at a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HoldsCursor {
+    Case(Cursor),
+    Message(MessageId),
 }
 
-fn held_message(pipeline: &Pipeline, clinic: &str, id: MessageId) -> Result<Option<Hold>, Error> {
-    let store = pipeline.store.as_ref();
-    let Some(standing) = message::standing(store, id)?.filter(|it| it.state == message::State::Held) else {
-        return Ok(None);
+impl fmt::Display for HoldsCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Case(cursor) => write!(f, "case-{cursor}"),
+            Self::Message(id) => write!(f, "message-{id}"),
+        }
+    }
+}
+
+impl FromStr for HoldsCursor {
+    type Err = NotACursor;
+
+    fn from_str(text: &str) -> Result<Self, NotACursor> {
+        match text.split_once('-') {
+            Some(("case", cursor)) => cursor.parse().map(Self::Case),
+            Some(("message", id)) => id.parse().map(Self::Message).map_err(|_| NotACursor),
+            _ => Err(NotACursor),
+        }
+    }
+}
+
+/// A page of what waits for a person.
+#[derive(Debug)]
+pub struct Holds {
+    pub items: Vec<Hold>,
+    pub next: Option<HoldsCursor>,
+}
+
+/// What waits for a person: held cases, most urgent first, then the clinic's messages, newest first. A page may have
+/// few rows, or none, and still be followed by another.
+pub async fn holds(pipeline: &Pipeline, actor: &Actor, filter: &HoldsFilter) -> Result<Holds, Error> {
+    let mut items = Vec::new();
+    let (of_cases, from) = match filter.after {
+        None => (Some(None), None),
+        Some(HoldsCursor::Case(cursor)) => (Some(Some(cursor)), None),
+        Some(HoldsCursor::Message(id)) => (None, Some(id)),
     };
-    if !is_of_clinic(pipeline, &standing, clinic) {
-        return Ok(None);
+    if let Some(after) = of_cases.filter(|_| filter.feed.is_none()) {
+        let next = held_cases(pipeline, actor, filter, after, &mut items).await?;
+        if next.is_some() {
+            return Ok(Holds { items, next });
+        }
     }
-    let scope = standing.scope();
-    let Some(message) = message::load(store, id, &scope)? else { return Ok(None) };
-    let message::Header { received_at, lab, feed, .. } = message.header;
-    let diagnostics = message::diagnostics(store, id, &scope)?;
-    Ok(Some(Hold { subject: Held::Message { id, received_at, lab, feed }, diagnostics }))
+    let next = held_messages(pipeline, actor, filter, from, &mut items)?;
+    Ok(Holds { items, next })
+}
+
+async fn held_cases(
+    pipeline: &Pipeline,
+    actor: &Actor,
+    filter: &HoldsFilter,
+    after: Option<Cursor>,
+    items: &mut Vec<Hold>,
+) -> Result<Option<HoldsCursor>, Error> {
+    let held = Filter { state: Some(State::Held(Step::Matching)), after, ..Filter::default() };
+    let page = list(pipeline, actor, &held).await?;
+    for row in page.items {
+        let stored = case::load(&pipeline.store, &actor.clinic, row.id)?.ok_or(Error::NotFound)?;
+        let diagnostics = stored.case.holds;
+        let says = |code: &String| diagnostics.iter().any(|it| it.code.as_str() == code.as_str());
+        if filter.code.as_ref().is_none_or(says) {
+            items.push(Hold { subject: Held::Case(row), diagnostics });
+        }
+    }
+    Ok(page.next.map(HoldsCursor::Case))
+}
+
+fn held_messages(
+    pipeline: &Pipeline,
+    actor: &Actor,
+    filter: &HoldsFilter,
+    after: Option<MessageId>,
+    items: &mut Vec<Hold>,
+) -> Result<Option<HoldsCursor>, Error> {
+    let store = pipeline.store.as_ref();
+    let wanted = holds::Filter { waiting_only: true, code: filter.code.clone(), ..holds::Filter::default() };
+    let wanted = wanted.of(&pipeline.feeds, filter.feed.as_deref(), None, Some(&actor.clinic));
+    let page = holds::list(store, &wanted, holds::Order::NewestFirst, after, PAGE_ROWS)?;
+    for (id, standing) in page.items {
+        let scope = standing.scope();
+        let subject = match message::load(store, id, &scope) {
+            Ok(Some(message)) => {
+                let message::Header { received_at, lab, feed, .. } = message.header;
+                Held::Message { id, state: standing.state, received_at, lab, feed }
+            }
+            Ok(None) => continue,
+            // Its own row is damaged: it is listed with what can still be said.
+            Err(damage) if damage.concerns_one_row() => Held::Message {
+                id,
+                state: standing.state,
+                received_at: id.0.at(),
+                lab: None,
+                feed: standing.feed.clone(),
+            },
+            Err(error) => return Err(error.into()),
+        };
+        let diagnostics = message::diagnostics(store, id, &scope)?;
+        items.push(Hold { subject, diagnostics });
+    }
+    Ok(page.next.map(HoldsCursor::Message))
 }
 
 /// Whether a message came by a feed of this clinic. One that no feed names belongs to the gateway alone.
@@ -311,6 +378,8 @@ pub struct MessageView {
     pub header: message::Header,
     /// For administrators and integrators only.
     pub diagnostics: Option<Vec<Diagnostic>>,
+    /// Why a person closed it; for the same.
+    pub discard_reason: Option<String>,
 }
 
 /// A message of one of the clinic's feeds.
@@ -323,7 +392,8 @@ pub fn message_status(pipeline: &Pipeline, actor: &Actor, id: MessageId) -> Resu
     let header = message::load(store, id, &scope)?.ok_or(Error::NotFound)?.header;
     let mends = actor.roles.administrator || actor.roles.integrator;
     let diagnostics = mends.then(|| message::diagnostics(store, id, &scope)).transpose()?;
-    Ok(MessageView { id, standing, header, diagnostics })
+    let discard_reason = if mends { message::reason(store, id, &scope)? } else { None };
+    Ok(MessageView { id, standing, header, diagnostics, discard_reason })
 }
 
 /// Emergencies that no clinician has opened yet, counted over all clinics.
@@ -360,6 +430,17 @@ mod tests {
         assert_eq!(cursor.to_string().parse(), Ok(cursor));
         for wrong in ["", "07", "zz", &"+7".repeat(17), &"07".repeat(18), &"é".repeat(17)] {
             assert_eq!(wrong.parse::<Cursor>(), Err(NotACursor), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_of_holds_reads_back_and_nothing_else_does() {
+        let id = MessageId(Id::from_bytes([3; 16]));
+        for cursor in [HoldsCursor::Case(Cursor([7; 17])), HoldsCursor::Message(id)] {
+            assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        }
+        for wrong in ["", "case", "case-", "message-07", "other-07", &Cursor([7; 17]).to_string()] {
+            assert_eq!(wrong.parse::<HoldsCursor>(), Err(NotACursor), "{wrong}");
         }
     }
 

@@ -366,6 +366,7 @@ fn feed() -> Feed {
         routes: Vec::new(),
         application_acks: ApplicationAcks::None,
         control_ids: ControlIds::Unique,
+        silence_alert: None,
     }
 }
 

@@ -103,10 +103,16 @@ impl Home {
 
     /// Starts the gateway without waiting for it.
     pub(crate) fn spawn(&self) -> Life {
+        self.spawn_with(&[])
+    }
+
+    /// As [`Home::spawn`], with keys of the configuration set in the environment.
+    pub(crate) fn spawn_with(&self, environment: &[(&str, &str)]) -> Life {
         let log =
             File::options().create(true).append(true).open(self.folder.path().join("gateway.log")).unwrap();
         let mut command = gateway();
         command.arg("serve").arg("--config").arg(&self.config).stdout(Stdio::piped()).stderr(log);
+        command.envs(environment.iter().copied());
         Life { child: command.spawn().unwrap(), began: Instant::now() }
     }
 
@@ -151,6 +157,15 @@ impl Life {
         let mllp = told["mllp"].as_str().unwrap().parse().unwrap();
         let http = told["http"].as_str().unwrap().trim_start_matches("http://").parse().unwrap();
         Ok((Doors { mllp, http }, took))
+    }
+
+    /// The most memory it ever had resident, in bytes.
+    #[expect(clippy::disallowed_methods, reason = "the system tells it in a file")]
+    pub(crate) fn resident_peak(&self) -> u64 {
+        let id = self.child.id().unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
     /// SIGKILL: no handler runs, nothing is written any more.

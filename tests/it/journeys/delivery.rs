@@ -84,3 +84,67 @@ async fn r07_answers_that_are_lost_after_the_effect_double_nothing() {
     assert_eq!((files.len(), notes.len()), (2, 1));
     gateway.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r10_a_held_release_is_matched_again_by_hand_while_nothing_has_left() {
+    let gateway = TestGateway::start_with(Setup { release: Release::Manual, ..Setup::default() }).await;
+    let clinician = gateway.sign_in(CLINIC, "clinician").await;
+    let shown = approved(&gateway, &clinician).await;
+    let (id, _) = gateway.patient("Lysander", "Pumphrey-Singh");
+    let path = format!("/patients/{id}");
+    gateway.cliniko().add_fault(fault(&json!({"method": "GET", "path": path}), "archive-patient"));
+    gateway.release(&clinician, &shown).await.done();
+    gateway.wait_until_quiet().await;
+    let held = gateway.only_case(&clinician, "held").await;
+
+    let (other, _) = gateway.patient("Ottoline", "Marmalade-Jones");
+    let body = json!({"patient_id": other, "reason": "the record was entered twice"});
+    let path = format!("/api/v1/holds/{}/match", held["id"].as_str().unwrap());
+    assert_eq!(gateway.post(&path, &clinician, &body).await.done()["state"], "in_review");
+    let again = gateway.only_case(&clinician, "in_review").await;
+    assert_eq!((&again["approval"], &again["calls"]), (&Value::Null, &json!([])), "it must be approved anew");
+    assert_ne!(again["content_sha256"], shown["content_sha256"]);
+    gateway.approve(&clinician, &again).await.done();
+    gateway.release(&clinician, &again).await.done();
+    gateway.wait_until_quiet().await;
+
+    gateway.only_case(&clinician, "filed").await;
+    let (files, notes) = gateway.written();
+    assert_eq!((files.len(), notes.len()), (2, 1));
+    assert!(files.iter().all(|file| file.to_string().contains(&other)), "on the other's record alone");
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r10_a_release_of_which_something_has_left_is_not_matched_again() {
+    let setup = Setup { release: Release::Manual, key_of: "administrator", ..Setup::default() };
+    let gateway = TestGateway::start_with(setup).await;
+    let clinician = gateway.sign_in(CLINIC, "clinician").await;
+    let shown = approved(&gateway, &clinician).await;
+    gateway.release(&clinician, &shown).await.done();
+    gateway.wait_until_quiet().await;
+    let held = gateway.only_case(&clinician, "held").await;
+
+    let (other, _) = gateway.patient("Ottoline", "Marmalade-Jones");
+    let body = json!({"patient_id": other, "reason": "a mistake"});
+    let path = format!("/api/v1/holds/{}/match", held["id"].as_str().unwrap());
+    assert_eq!(gateway.post(&path, &clinician, &body).await.refusal(), (409, "W002".to_owned()));
+    assert_eq!(gateway.only_case(&clinician, "held").await["calls"], held["calls"]);
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_was_cut_short_is_asked_for_again() {
+    let gateway = TestGateway::start_with(Setup { release: Release::Manual, ..Setup::default() }).await;
+    let clinician = gateway.sign_in(CLINIC, "clinician").await;
+    let shown = approved(&gateway, &clinician).await;
+    let reading = json!({"method": "GET", "path": "/patient_attachments", "nth": 1});
+    gateway.cliniko().add_fault(fault(&reading, "truncated-json"));
+    gateway.release(&clinician, &shown).await.done();
+    gateway.wait_until_quiet().await;
+
+    gateway.only_case(&clinician, "filed").await;
+    let (files, notes) = gateway.written();
+    assert_eq!((files.len(), notes.len()), (2, 1));
+    gateway.finish().await;
+}

@@ -275,3 +275,20 @@ async fn what_is_ours_to_clear_up_is_accepted_and_held() {
     gateway.count(2);
     gateway.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_message_named_by_its_structure_alone_is_taken_and_mapped() {
+    let gateway = TestGateway::start().await;
+    let mut wire = connected(&gateway).await;
+    let kinds = ["ORU_R01", "ORU^^ORU_R01", "ORU^R01"];
+    for (number, kind) in kinds.into_iter().enumerate() {
+        let control_id = format!("N{number}");
+        let answer = wire.ask(&with_header(&oru(&control_id), 9, kind)).await;
+        assert_eq!(verdict(&answer), ("AA", control_id.as_str()), "{kind}: {answer}");
+    }
+    wire.end().await;
+    gateway.count(3);
+    gateway.wait_until_quiet().await;
+    assert_eq!(gateway.counted(State::Mapped), 3);
+    gateway.finish().await;
+}

@@ -108,6 +108,7 @@ fn feed(name: &str, on_store_failure: OnStoreFailure) -> Feed {
         routes: Vec::new(),
         application_acks: feeds::ApplicationAcks::None,
         control_ids: feeds::ControlIds::Unique,
+        silence_alert: None,
     }
 }
 

@@ -1,0 +1,362 @@
+//! Messages that wait for a person: which they are, reading them again, and closing them with a reason.
+//!
+//! A held message is read again with the mapping of now; a rejected one is first decided again by the feeds of now.
+//! A message that is discarded keeps its bytes, its state and its place in the books; it only waits no longer. Who did
+//! what is in the audit chain; a reason is sealed, because people write names into reasons. In bulk means one after the
+//! other in the order received, each with a transaction of its own, so that an end in the middle leaves no half.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use crate::audit;
+use crate::clinical::model::Sensitive;
+use crate::clock::Clock;
+use crate::clock::Id;
+use crate::diagnostic::Code;
+use crate::diagnostic::Diagnostic;
+use crate::pipeline::Pipeline;
+use crate::pipeline::Wake;
+use crate::pipeline::feeds::Feeds;
+use crate::pipeline::intake::again;
+use crate::pipeline::intake::again::Again;
+use crate::pipeline::records::MessageId;
+use crate::pipeline::records::job;
+use crate::pipeline::records::job::Job;
+use crate::pipeline::records::message;
+use crate::pipeline::records::message::Discarded;
+use crate::pipeline::records::message::Standing;
+use crate::pipeline::records::message::State;
+use crate::store;
+use crate::store::Change;
+use crate::store::Scan;
+use crate::store::Store;
+use crate::store::Table;
+
+/// Longest reason.
+pub const REASON_CHARS_MAX: usize = 4_000;
+/// Rows of states looked at for one page: a page may be short where few messages match, and the next goes on.
+const LOOK_ROWS_MAX: usize = 10_000;
+
+/// What holds are worked on with: a running gateway, or a command that has the store open itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Desk<'a> {
+    pub store: &'a Store,
+    pub clock: &'a dyn Clock,
+    pub feeds: &'a Feeds,
+    /// None where no lane runs: what waits is read at the next start.
+    pub wake: Option<&'a Wake>,
+}
+
+impl<'a> From<&'a Pipeline> for Desk<'a> {
+    fn from(pipeline: &'a Pipeline) -> Self {
+        let Pipeline { store, clock, feeds, wake, .. } = pipeline;
+        Self { store, clock: clock.as_ref(), feeds, wake: Some(wake) }
+    }
+}
+
+/// Who asks: a person of a clinic, or whoever may open the operator's socket.
+#[derive(Debug, Clone, Copy)]
+pub struct By<'a> {
+    pub actor: &'a str,
+    pub clinic: Option<&'a str>,
+}
+
+impl By<'static> {
+    pub const OPERATOR: Self = Self { actor: "operator", clinic: None };
+}
+
+/// Which messages are meant.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// None: of every feed, and those no feed names.
+    pub feeds: Option<BTreeSet<String>>,
+    pub state: Option<State>,
+    /// Only what waits for a person: held or rejected, and not discarded.
+    pub waiting_only: bool,
+    /// Only those of which something is said under this code.
+    pub code: Option<String>,
+    pub since: Option<Timestamp>,
+}
+
+impl Filter {
+    /// Narrows the filter to the feeds of a name, of a laboratory and of a clinic, where these are given.
+    #[must_use]
+    pub fn of(mut self, feeds: &Feeds, name: Option<&str>, lab: Option<&str>, clinic: Option<&str>) -> Self {
+        if name.is_some() || lab.is_some() || clinic.is_some() {
+            let meant = feeds.iter().filter(|feed| {
+                name.is_none_or(|it| it == feed.name)
+                    && lab.is_none_or(|it| it == feed.lab)
+                    && clinic.is_none_or(|it| feed.clinics.iter().any(|name| name == it))
+            });
+            let mut names: BTreeSet<String> = meant.map(|feed| feed.name.clone()).collect();
+            // A feed that is no longer configured still has its messages, for the operator.
+            names.extend(name.filter(|_| lab.is_none() && clinic.is_none()).map(str::to_owned));
+            self.feeds = Some(names);
+        }
+        self
+    }
+
+    fn takes(&self, store: &Store, id: MessageId, standing: &Standing) -> Result<bool, store::Error> {
+        let of_feed = |names: &BTreeSet<String>| standing.feed.as_ref().is_some_and(|it| names.contains(it));
+        let wanted = self.feeds.as_ref().is_none_or(of_feed)
+            && self.state.is_none_or(|state| state == standing.state)
+            && (!self.waiting_only || standing.waits_for_a_person());
+        let Some(code) = self.code.as_deref().filter(|_| wanted) else { return Ok(wanted) };
+        match message::diagnostics(store, id, &standing.scope()) {
+            Ok(said) => Ok(said.iter().any(|it| it.code.as_str() == code)),
+            // What is said of it cannot be opened: nobody knows that it is another code.
+            Err(damage) if damage.concerns_one_row() => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// In which direction messages are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    NewestFirst,
+    OldestFirst,
+}
+
+/// Some messages, and where to go on looking; `None` where there are no more.
+#[derive(Debug)]
+pub struct Page {
+    pub items: Vec<(MessageId, Standing)>,
+    pub next: Option<MessageId>,
+}
+
+/// The messages that a filter takes, after the one where the page before ended.
+pub fn list(
+    store: &Store,
+    filter: &Filter,
+    order: Order,
+    after: Option<MessageId>,
+    limit: usize,
+) -> Result<Page, store::Error> {
+    let mut page = Page { items: Vec::new(), next: after };
+    let (mut scan, mut looked_at) = (first_scan(filter, order, after), 0);
+    while looked_at < LOOK_ROWS_MAX {
+        let rows = store.scan_plain(&scan)?;
+        let Some((last, _)) = rows.last() else {
+            page.next = None;
+            break;
+        };
+        looked_at += rows.len();
+        scan = scan.after(last);
+        for (key, _) in &rows {
+            let id = MessageId::try_from(key.as_slice())
+                .map_err(|_| store::Error::Damaged { table: Table::MessageStates })?;
+            let Some(standing) = message::standing(store, id)? else { continue };
+            page.next = Some(id);
+            if filter.takes(store, id, &standing)? {
+                page.items.push((id, standing));
+            }
+            if page.items.len() == limit {
+                return Ok(page);
+            }
+        }
+    }
+    Ok(page)
+}
+
+fn first_scan(filter: &Filter, order: Order, after: Option<MessageId>) -> Scan {
+    let mut scan = Scan::all(Table::MessageStates);
+    if let Some(since) = filter.since {
+        scan = scan.from(&Id::floor(since).to_bytes());
+    }
+    if order == Order::NewestFirst {
+        scan = scan.descending();
+    }
+    match after {
+        Some(id) => scan.after(&id.key()),
+        None => scan,
+    }
+}
+
+/// Why nothing was done with a message.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("there is no such message")]
+    NotFound,
+    #[error("a message that is {} waits for nobody", state.as_str())]
+    NotWaiting { state: State },
+    #[error("the feeds of now refuse the message as well")]
+    StillRefused { diagnostics: Vec<Diagnostic> },
+    #[error("the same bytes came again and were kept as {id}")]
+    KeptAgain { id: MessageId },
+    #[error("the message came by a feed of several clinics, and may be another's")]
+    SharedFeed,
+    #[error("a reason is needed")]
+    ReasonMissing,
+    #[error("the reason has {chars} characters, and at most {REASON_CHARS_MAX} are taken")]
+    ReasonTooLong { chars: usize },
+    #[error("somebody or something changed the message meanwhile")]
+    ChangedMeanwhile,
+    #[error(transparent)]
+    Store(store::Error),
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::Conflict { .. } => Self::ChangedMeanwhile,
+            other => Self::Store(other),
+        }
+    }
+}
+
+impl Error {
+    /// What to tell whoever asked.
+    pub fn diagnostic(&self) -> Diagnostic {
+        let (code, help) = match self {
+            Self::NotFound => (Code::new("W103"), "look the id up with `gateway message list`"),
+            Self::NotWaiting { .. } => {
+                (Code::new("W130"), "look where it stands with `gateway message show ID`, with its id for ID")
+            }
+            Self::StillRefused { .. } => {
+                (Code::new("W131"), "mend what the diagnostics name, then replay the message")
+            }
+            Self::KeptAgain { .. } => (
+                Code::new("W132"),
+                "discard this one with `gateway message quarantine discard`; the other is on its way",
+            ),
+            Self::SharedFeed => {
+                (Code::new("W133"), "ask the gateway's operator to discard it at the command line")
+            }
+            Self::ReasonMissing | Self::ReasonTooLong { .. } => {
+                (Code::new("W105"), "write a reason within the limit")
+            }
+            Self::ChangedMeanwhile => (Code::new("W108"), "look at the message again, and decide anew"),
+            Self::Store(_) => {
+                (Code::new("W114"), "try again; if it stays so, look at /health/ready and the log")
+            }
+        };
+        let told = match self {
+            Self::Store(_) => "the store cannot do this now".to_owned(),
+            other => other.to_string(),
+        };
+        let found = Diagnostic::error(code, told).help(help);
+        let Self::StillRefused { diagnostics } = self else { return found };
+        diagnostics
+            .iter()
+            .fold(found, |found, it| found.fact(format!("{}: {}", it.code.as_str(), it.message)))
+    }
+}
+
+/// A message by its id; of another clinic it is as absent as none.
+fn find(desk: Desk<'_>, by: By<'_>, id: MessageId) -> Result<Standing, Error> {
+    let standing = message::standing(desk.store, id)?.ok_or(Error::NotFound)?;
+    let is_theirs = by.clinic.is_none_or(|clinic| clinics(desk, &standing).iter().any(|it| it == clinic));
+    if is_theirs { Ok(standing) } else { Err(Error::NotFound) }
+}
+
+fn clinics<'a>(desk: Desk<'a>, standing: &Standing) -> &'a [String] {
+    let feed = standing.feed.as_deref().and_then(|name| desk.feeds.named(name));
+    feed.map_or(&[], |feed| feed.clinics.as_slice())
+}
+
+/// One thing done to a message, not committed yet: a dry run ends here.
+struct Step {
+    before: Standing,
+    after: Standing,
+    change: Change,
+}
+
+/// Whether a message would be read again, or why not. Nothing is done.
+pub fn would_replay(desk: Desk<'_>, by: By<'_>, id: MessageId) -> Result<Standing, Error> {
+    replaying(desk, by, id).map(|step| step.after)
+}
+
+/// Lets a held or rejected message be read again: by the mapping, and if it was rejected by the feeds, of now. One that
+/// was discarded is taken up again by this.
+pub async fn replay(desk: Desk<'_>, by: By<'_>, id: MessageId) -> Result<Standing, Error> {
+    let step = replaying(desk, by, id)?;
+    let after = commit(desk, by, id, step, "message.replayed").await?;
+    if let Some(wake) = desk.wake {
+        wake.read.notify_one();
+    }
+    Ok(after)
+}
+
+fn replaying(desk: Desk<'_>, by: By<'_>, id: MessageId) -> Result<Step, Error> {
+    let before = find(desk, by, id)?;
+    let (after, mut change) = match before.state {
+        State::Held => (Standing::new(State::Waiting, before.feed.clone()), Change::new()),
+        State::Rejected => match again::decide(desk.store, desk.clock, desk.feeds, id, &before)? {
+            Again::Accepted(after, change) => (after, change),
+            Again::KeptAgain(id) => return Err(Error::KeptAgain { id }),
+            Again::Refused(diagnostics) => return Err(Error::StillRefused { diagnostics }),
+        },
+        state @ (State::Mapped | State::Waiting) => return Err(Error::NotWaiting { state }),
+    };
+    message::delete_diagnostics(&mut change, id);
+    Job::new(job::Kind::Read, desk.clock.now(), id.0).put(&mut change);
+    Ok(Step { before, after, change })
+}
+
+/// Whether a message would be closed, or why not. Nothing is done.
+pub fn would_discard(
+    desk: Desk<'_>,
+    by: By<'_>,
+    id: MessageId,
+    reason: &Sensitive<String>,
+) -> Result<Standing, Error> {
+    discarding(desk, by, id, reason).map(|step| step.after)
+}
+
+/// Closes a held or rejected message: nobody waits for it any more, and its bytes stay.
+pub async fn discard(
+    desk: Desk<'_>,
+    by: By<'_>,
+    id: MessageId,
+    reason: &Sensitive<String>,
+) -> Result<Standing, Error> {
+    let step = discarding(desk, by, id, reason)?;
+    commit(desk, by, id, step, "message.discarded").await
+}
+
+fn discarding(desk: Desk<'_>, by: By<'_>, id: MessageId, reason: &Sensitive<String>) -> Result<Step, Error> {
+    let chars = reason.expose().chars().count();
+    if reason.expose().trim().is_empty() {
+        return Err(Error::ReasonMissing);
+    }
+    if chars > REASON_CHARS_MAX {
+        return Err(Error::ReasonTooLong { chars });
+    }
+    let before = find(desk, by, id)?;
+    if !before.waits_for_a_person() {
+        return Err(Error::NotWaiting { state: before.state });
+    }
+    if by.clinic.is_some() && clinics(desk, &before).len() > 1 {
+        return Err(Error::SharedFeed);
+    }
+    let discarded = Discarded { by: by.actor.to_owned(), at: desk.clock.now() };
+    let after = Standing { discarded: Some(discarded), ..before.clone() };
+    let mut change = Change::new();
+    message::put_reason(&mut change, id, &before.scope(), reason.expose());
+    Ok(Step { before, after, change })
+}
+
+/// Makes a step durable, with where the message stands, its counts and its audit entry.
+async fn commit(
+    desk: Desk<'_>,
+    by: By<'_>,
+    id: MessageId,
+    step: Step,
+    act: &'static str,
+) -> Result<Standing, Error> {
+    let Step { before, after, mut change } = step;
+    message::put_standing(&mut change, id, Some(&before), &after);
+    change.audit(entry(desk.clock.now(), by, act, id).with("from", before.state.as_str()));
+    desk.store.commit(change).await?;
+    Ok(after)
+}
+
+fn entry(now: Timestamp, by: By<'_>, act: &'static str, id: MessageId) -> audit::Entry {
+    let entry = audit::Entry::new(now, by.actor.to_owned(), act, id.to_string());
+    match by.clinic {
+        Some(clinic) => entry.of_clinic(clinic),
+        None => entry,
+    }
+}

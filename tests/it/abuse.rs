@@ -1,0 +1,105 @@
+//! R14: idle and slow connections cost little and keep nobody out.
+//!
+//! `ABUSE_IDLE` and `ABUSE_SLOW` say how many there are (2,000 and 200 without them; the promise speaks of 10,000 and
+//! 1,000, for which the test and the gateway each need as many file handles).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use haemosync_gateway::simulator::cliniko;
+use haemosync_gateway::simulator::lab::Lab;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use crate::crash::process::Home;
+use crate::crash::process::SENDER;
+use crate::harness::PATIENCE;
+
+const RESIDENT_MAX: u64 = 256 << 20;
+/// Messages of the good sender while the others are there.
+const GOOD: usize = 100;
+
+fn number(name: &str, default: usize) -> usize {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+fn message(control_id: usize) -> Vec<u8> {
+    format!(
+        "MSH|^~\\&|{SENDER}|HAEMOSYNC|CLINIC|20261122100000+0000||ORU^R01^ORU_R01|{control_id}|P|2.5.1\r\
+         PID|1||||Nobodyhere^Zebedee||19610203|M\r\
+         OBR|1||F{control_id}|24362-6^Urea and electrolytes^LN|||20261122090000+0000|||||||||||||||20261122100000+0000|||F\r\
+         OBX|1|NM|2951-2^Sodium^LN||140|mmol/L|133-146||||F\r"
+    )
+    .into_bytes()
+}
+
+async fn connect(address: SocketAddr, count: usize) -> Vec<TcpStream> {
+    let mut opened = Vec::with_capacity(count);
+    for _ in 0..count {
+        opened.push(TcpStream::connect(address).await.unwrap());
+    }
+    opened
+}
+
+/// Sends the good sender's messages on one connection; each is answered.
+async fn good_sender(address: SocketAddr, from: usize) {
+    let mut lab = Lab::connect(address).await.unwrap();
+    for control_id in from..from + GOOD {
+        let answer = tokio::time::timeout(PATIENCE, lab.send(&message(control_id))).await;
+        let answer = answer.expect("the good sender is answered").unwrap();
+        assert!(String::from_utf8_lossy(&answer).contains("\rMSA|AA|"), "message {control_id}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r14_idle_and_slow_connections_leave_a_good_sender_its_answers_and_memory_bounded() {
+    let (idle, slow) = (number("ABUSE_IDLE", 2_000), number("ABUSE_SLOW", 200));
+    let cliniko = cliniko::start(cliniko::Config::default()).await.unwrap();
+    let home = Home::furnish(&cliniko).await;
+    let mut life = home.spawn();
+    let (doors, _) = life.ready().await.unwrap_or_else(|why| panic!("{why}: {}", home.log()));
+
+    let silent = connect(doors.mllp, idle).await;
+    let is_over = Arc::new(AtomicBool::new(false));
+    let mut drips = JoinSet::new();
+    for stream in connect(doors.mllp, slow).await {
+        let is_over = Arc::clone(&is_over);
+        drips.spawn(drip(stream, is_over));
+    }
+    good_sender(doors.mllp, 0).await;
+    let resident = life.resident_peak();
+    assert!(resident < RESIDENT_MAX, "{} MB with {idle} idle and {slow} slow", resident >> 20);
+    is_over.store(true, Ordering::Relaxed);
+    while drips.join_next().await.is_some() {}
+    drop(silent);
+    life.kill().await;
+}
+
+/// A frame that comes a byte a second and never ends.
+async fn drip(mut stream: TcpStream, is_over: Arc<AtomicBool>) {
+    for byte in b"\x0b".iter().chain(message(0).iter().cycle()) {
+        if is_over.load(Ordering::Relaxed) || stream.write_all(&[*byte]).await.is_err() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r14_when_every_place_is_taken_a_newcomer_is_served_and_the_silent_lose_theirs() {
+    const PLACES: usize = 50;
+    let cliniko = cliniko::start(cliniko::Config::default()).await.unwrap();
+    let home = Home::furnish(&cliniko).await;
+    let mut life = home.spawn_with(&[("GATEWAY_INBOUND__MLLP__CONNECTIONS_MAX", "50")]);
+    let (doors, _) = life.ready().await.unwrap_or_else(|why| panic!("{why}: {}", home.log()));
+
+    let silent = connect(doors.mllp, 3 * PLACES).await;
+    good_sender(doors.mllp, 0).await;
+    good_sender(doors.mllp, GOOD).await;
+    drop(silent);
+    life.kill().await;
+}
