@@ -43,7 +43,8 @@ impl Heard {
     /// The status and our code, of a problem or of an OperationOutcome.
     fn refusal(&self) -> (u16, String) {
         let json = self.json();
-        let code = json["code"].as_str().or_else(|| json["issue"][0]["details"]["coding"][0]["code"].as_str());
+        let code =
+            json["code"].as_str().or_else(|| json["issue"][0]["details"]["coding"][0]["code"].as_str());
         (self.status, code.unwrap_or_default().to_owned())
     }
 }

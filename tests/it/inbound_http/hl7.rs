@@ -101,7 +101,9 @@ async fn one_laboratory_s_messages_go_to_the_clinic_their_route_names() {
         feed("http", "dangerous_no_credentials = true")
     );
     let gateway = TestGateway::start_with(Setup { more, ..Setup::default() }).await;
-    let account = |id: &str, number: &str| oru(id).replace("|19610203|M\r", &format!("|19610203|M||||||||||{number}\r"));
+    let account = |id: &str, number: &str| {
+        oru(id).replace("|19610203|M\r", &format!("|19610203|M||||||||||{number}\r"))
+    };
     for message in [
         with_header(&oru("1"), 6, "NORTH"),
         account("2", "A100"),
