@@ -32,7 +32,8 @@ pub(super) struct Place<'a> {
 impl Place<'_> {
     pub(super) fn doors(&self, raw: &raw::Raw, feeds: &Feeds, found: &mut Vec<Diagnostic>) -> http::Config {
         let public_url = raw.http.public_url.trim_end_matches('/');
-        if !public_url.is_empty() && !public_url.starts_with("https://") && !public_url.starts_with("http://") {
+        if !public_url.is_empty() && !public_url.starts_with("https://") && !public_url.starts_with("http://")
+        {
             found.push(
                 Diagnostic::error(Code::new("C030"), "the public address is no http or https URL")
                     .at("http.public_url")
@@ -64,7 +65,8 @@ impl Place<'_> {
     fn principal(&self, lab: &raw::Lab, found: &mut Vec<Diagnostic>) -> Option<Principal> {
         let jwt = lab.jwt.as_ref()?;
         let at = format!("lab `{}`: jwt", lab.name);
-        let several = lab.feed.iter().filter(|feed| feed.kind == raw::FeedKind::Fhir && feed.bearer.is_none());
+        let several =
+            lab.feed.iter().filter(|feed| feed.kind == raw::FeedKind::Fhir && feed.bearer.is_none());
         if several.count() > 1 {
             found.push(
                 Diagnostic::error(Code::new("C032"), "one program's token stands for two FHIR feeds")
@@ -77,9 +79,12 @@ impl Place<'_> {
             Ok(client) => Some(Principal { lab: lab.name.clone(), client }),
             Err(error) => {
                 found.push(
-                    Diagnostic::error(Code::new("C033"), format!("the laboratory's keys cannot be used: {error}"))
-                        .at(at)
-                        .help("have the laboratory send its JWK set with an RS384 or ES384 (P-384) public key"),
+                    Diagnostic::error(
+                        Code::new("C033"),
+                        format!("the laboratory's keys cannot be used: {error}"),
+                    )
+                    .at(at)
+                    .help("have the laboratory send its JWK set with an RS384 or ES384 (P-384) public key"),
                 );
                 None
             }
@@ -182,7 +187,8 @@ fn routes(lab: &raw::Lab) -> Vec<Diagnostic> {
     for route in &lab.route {
         let names = route.accounts.iter().map(|it| ("account", it));
         let names: Vec<_> = names.chain(route.facilities.iter().map(|it| ("facility", it))).collect();
-        let twice = names.iter().any(|name| told.insert(*name, &route.clinic).is_some_and(|it| *it != route.clinic));
+        let twice =
+            names.iter().any(|name| told.insert(*name, &route.clinic).is_some_and(|it| *it != route.clinic));
         if twice || names.is_empty() || !lab.clinics.contains(&route.clinic) {
             found.push(
                 Diagnostic::error(Code::new("C037"), "a route leads nowhere, or two clinics share what tells them apart")

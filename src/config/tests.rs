@@ -106,7 +106,9 @@ fn every_unknown_key_is_named_with_its_place_and_its_neighbour() {
 }
 
 fn door(kind: &str, keys: &str) -> String {
-    format!("[[lab]]\nname = \"a\"\nmapping = \"standard\"\n[[lab.feed]]\nname = \"f\"\nkind = \"{kind}\"\n{keys}\n")
+    format!(
+        "[[lab]]\nname = \"a\"\nmapping = \"standard\"\n[[lab.feed]]\nname = \"f\"\nkind = \"{kind}\"\n{keys}\n"
+    )
 }
 
 #[test]
@@ -148,10 +150,19 @@ fn wrong_values_are_refused_with_their_own_codes() {
             "C008",
         ),
         (&door("http", ""), "C031"),
-        (&format!("[http]\nlisten = \"0.0.0.0:1\"\n{}", door("fhir", "dangerous_no_credentials = true")), "C031"),
+        (
+            &format!("[http]\nlisten = \"0.0.0.0:1\"\n{}", door("fhir", "dangerous_no_credentials = true")),
+            "C031",
+        ),
         ("[http]\npublic_url = \"gateway.example\"\n", "C030"),
         (&door("http", "bearer = { env = \"NONE\" }"), "C005"),
-        (&door("http", "dangerous_no_credentials = true\n[[lab.route]]\nclinic = \"x\"\naccounts = [\"1\"]"), "C037"),
+        (
+            &door(
+                "http",
+                "dangerous_no_credentials = true\n[[lab.route]]\nclinic = \"x\"\naccounts = [\"1\"]",
+            ),
+            "C037",
+        ),
     ] {
         assert_eq!(complaints(text).first().map(|it| it.0.as_str()), Some(code), "{text}");
     }

@@ -144,7 +144,11 @@ async fn receive(door: &Door, name: &str, request: Request) -> Result<Response, 
     let body = door.read(&parts.headers, body).await?;
     guarded.check_signature(door, &parts.headers, &body)?;
     let answer = door.intake.receive_from(&guarded.feed, &body).await;
-    Ok(if media.is_hl7() { hl7::response(&answer, media) } else { receipt::response(&answer).into_response() })
+    Ok(if media.is_hl7() {
+        hl7::response(&answer, media)
+    } else {
+        receipt::response(&answer).into_response()
+    })
 }
 
 fn unsupported() -> Refusal {

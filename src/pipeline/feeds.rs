@@ -41,7 +41,8 @@ pub struct Route {
 
 impl Route {
     fn fits(&self, account: Option<&str>, facility: Option<&str>) -> bool {
-        let names = |list: &[String], sent: Option<&str>| sent.is_some_and(|it| list.iter().any(|name| name == it));
+        let names =
+            |list: &[String], sent: Option<&str>| sent.is_some_and(|it| list.iter().any(|name| name == it));
         names(&self.accounts, account) || names(&self.facilities, facility)
     }
 }

@@ -68,7 +68,11 @@ fn bundle(root: &Node) -> Result<Incoming, Refused> {
     };
     let entries = root.get("entry").map(Node::items).unwrap_or_default();
     if entries.len() > ENTRIES_MAX {
-        return Err(refused("F056", "Bundle.entry", format!("the Bundle has more than {ENTRIES_MAX} entries")));
+        return Err(refused(
+            "F056",
+            "Bundle.entry",
+            format!("the Bundle has more than {ENTRIES_MAX} entries"),
+        ));
     }
     let mut read = Incoming {
         kind,
@@ -87,7 +91,8 @@ fn bundle(root: &Node) -> Result<Incoming, Refused> {
         };
         let request = entry.get("request");
         let method = request.and_then(|it| it.get("method")).and_then(Node::text);
-        if matches!(kind, Kind::Batch | Kind::Transaction) && method.is_some_and(|it| !matches!(it, "POST" | "PUT"))
+        if matches!(kind, Kind::Batch | Kind::Transaction)
+            && method.is_some_and(|it| !matches!(it, "POST" | "PUT"))
         {
             return Err(refused("F055", at("request.method"), "results can only be created here"));
         }
@@ -116,7 +121,11 @@ fn message_header(entries: &[Node], read: &mut Incoming) -> Result<(), Refused> 
     let first = entries.first().and_then(|entry| entry.get("resource"));
     let header = first.filter(|it| it.get("resourceType").and_then(Node::text) == Some("MessageHeader"));
     let Some(header) = header else {
-        return Err(refused("F054", "Bundle.entry[0].resource", "a message Bundle begins with no MessageHeader"));
+        return Err(refused(
+            "F054",
+            "Bundle.entry[0].resource",
+            "a message Bundle begins with no MessageHeader",
+        ));
     };
     if read.control_id.is_empty() {
         read.control_id = header.get("id").and_then(Node::text).unwrap_or_default().to_owned();
@@ -196,7 +205,10 @@ mod tests {
         let identifier = object(vec![("system", text("urn:lab")), ("value", text("F1"))]);
         object(vec![
             ("resource", object(vec![("resourceType", text(kind)), ("identifier", identifier)])),
-            ("request", object(vec![("method", text(method)), ("ifNoneExist", text("identifier=urn:lab|F1"))])),
+            (
+                "request",
+                object(vec![("method", text(method)), ("ifNoneExist", text("identifier=urn:lab|F1"))]),
+            ),
         ])
     }
 
@@ -215,7 +227,8 @@ mod tests {
 
     #[test]
     fn a_bundle_tells_its_name_its_reports_and_its_conditions() {
-        let read = read(&bundle("transaction", vec![entry("Patient", "POST"), entry("DiagnosticReport", "POST")]));
+        let read =
+            read(&bundle("transaction", vec![entry("Patient", "POST"), entry("DiagnosticReport", "POST")]));
         let read = read.ok().unwrap();
         assert_eq!((read.kind, read.control_id.as_str()), (Kind::Transaction, "B1"));
         assert_eq!(read.identifiers, ["urn:lab|F1"]);
@@ -240,7 +253,14 @@ mod tests {
         let asked = |text| asked_identifier(text).unwrap_or_default();
         assert_eq!(asked("identifier=urn:lab|F1"), "urn:lab|F1");
         assert_eq!(asked("DiagnosticReport?identifier=urn%3Alab%7CF%201"), "urn:lab|F 1");
-        for refused in ["", "status=final", "identifier=F1", "identifier=a|", "identifier=a|b&status=final", "identifier=%zz|1"] {
+        for refused in [
+            "",
+            "status=final",
+            "identifier=F1",
+            "identifier=a|",
+            "identifier=a|b&status=final",
+            "identifier=%zz|1",
+        ] {
             assert_eq!(asked(refused), "", "{refused}");
         }
     }

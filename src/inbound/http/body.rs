@@ -27,7 +27,8 @@ impl Door {
     /// Reads a whole body, or says why not.
     pub(super) async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
         let max = self.config.body_bytes_max;
-        let declared = headers.get(header::CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
+        let declared =
+            headers.get(header::CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
         if declared.is_some_and(|it| it > max) {
             return Err(too_large(max));
         }

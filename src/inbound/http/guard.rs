@@ -22,16 +22,22 @@ use crate::security::credentials::SignatureError;
 pub(super) fn unknown() -> Refusal {
     Refusal::new(
         StatusCode::UNAUTHORIZED,
-        Diagnostic::error(Code::new("S110"), "the request does not prove that it comes from a feed's laboratory")
-            .help("check the feed's name, and send what the operator agreed with you: a signature or a token"),
+        Diagnostic::error(
+            Code::new("S110"),
+            "the request does not prove that it comes from a feed's laboratory",
+        )
+        .help("check the feed's name, and send what the operator agreed with you: a signature or a token"),
     )
 }
 
 fn stale() -> Refusal {
     Refusal::new(
         StatusCode::UNAUTHORIZED,
-        Diagnostic::error(Code::new("S111"), "the request is rightly signed, and was sent too long ago or bears no date")
-            .help("check the clock of the sending system, and sign each request when it is sent"),
+        Diagnostic::error(
+            Code::new("S111"),
+            "the request is rightly signed, and was sent too long ago or bears no date",
+        )
+        .help("check the clock of the sending system, and sign each request when it is sent"),
     )
 }
 
@@ -64,7 +70,12 @@ impl Guarded {
     }
 
     /// Checks the body's signature, where the feed asks for one.
-    pub(super) fn check_signature(&self, door: &Door, headers: &HeaderMap, body: &[u8]) -> Result<(), Refusal> {
+    pub(super) fn check_signature(
+        &self,
+        door: &Door,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<(), Refusal> {
         let Some(signature) = &self.guard.signature else { return Ok(()) };
         match signature.check(|name| only(headers, name), body, door.intake.now()) {
             Ok(()) => Ok(()),

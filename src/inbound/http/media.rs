@@ -116,8 +116,12 @@ impl FhirFormat {
 
     fn from_name(name: &str) -> Option<Self> {
         match name.trim() {
-            "application/fhir+json" | "application/json" | "application/json+fhir" | "text/json" => Some(Self::Json),
-            "application/fhir+xml" | "application/xml" | "application/xml+fhir" | "text/xml" => Some(Self::Xml),
+            "application/fhir+json" | "application/json" | "application/json+fhir" | "text/json" => {
+                Some(Self::Json)
+            }
+            "application/fhir+xml" | "application/xml" | "application/xml+fhir" | "text/xml" => {
+                Some(Self::Xml)
+            }
             _ => None,
         }
     }

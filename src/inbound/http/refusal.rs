@@ -74,7 +74,9 @@ pub(super) fn status_of(answer: &Answer) -> StatusCode {
         Outcome::Error if is("H108") => StatusCode::CONFLICT,
         Outcome::Error if is("F003") || is("F056") => StatusCode::PAYLOAD_TOO_LARGE,
         // What cannot be decoded is a bad request; what can, and is no message of results, is understood and refused.
-        Outcome::Error if answer.diagnostics.iter().any(|it| is_syntax(it.code.as_str())) => StatusCode::BAD_REQUEST,
+        Outcome::Error if answer.diagnostics.iter().any(|it| is_syntax(it.code.as_str())) => {
+            StatusCode::BAD_REQUEST
+        }
         Outcome::Error => StatusCode::UNPROCESSABLE_ENTITY,
         Outcome::Reject if is("H110") => StatusCode::FORBIDDEN,
         Outcome::Reject => StatusCode::UNPROCESSABLE_ENTITY,

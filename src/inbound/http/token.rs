@@ -34,7 +34,9 @@ pub(super) async fn issue(extract::State(door): extract::State<Arc<Door>>, reque
         return refuse(StatusCode::BAD_REQUEST, "unsupported_grant_type");
     }
     let assertion = field(text, "client_assertion");
-    let (Some(ASSERTION_TYPE), Some(assertion)) = (field(text, "client_assertion_type").as_deref(), assertion) else {
+    let (Some(ASSERTION_TYPE), Some(assertion)) =
+        (field(text, "client_assertion_type").as_deref(), assertion)
+    else {
         return refuse(StatusCode::BAD_REQUEST, "invalid_request");
     };
     // A client may ask for nothing, or for a list that holds what it may do; it is told what it got (RFC 6749 §3.3).
@@ -77,9 +79,12 @@ fn grant(door: &Door, assertion: &str) -> Response {
 
 /// Whether a SMART scope (v1 or v2) asks to create something a laboratory may create.
 fn grants_create(scope: &str) -> bool {
-    let Some((kind, rights)) = scope.strip_prefix("system/").and_then(|it| it.split_once('.')) else { return false };
+    let Some((kind, rights)) = scope.strip_prefix("system/").and_then(|it| it.split_once('.')) else {
+        return false;
+    };
     let kinds = ["*", "Bundle", "DiagnosticReport"];
-    let may = rights == "write" || rights == "*" || rights.split('?').next().is_some_and(|it| it.contains('c'));
+    let may =
+        rights == "write" || rights == "*" || rights.split('?').next().is_some_and(|it| it.contains('c'));
     kinds.contains(&kind) && may
 }
 
@@ -114,8 +119,10 @@ fn refuse(status: StatusCode, error: &str) -> Response {
 fn refuse_because(status: StatusCode, error: &str, code: &str) -> Response {
     let description = match code {
         "S114" => "S114: this assertion was used before; make a new one with another jti for each request",
-        _ => "S113: the assertion is not one of this client's for this address and time: RS384 or ES384, \
-              iss = sub = client id, aud = token endpoint, exp within five minutes, a jti",
+        _ => {
+            "S113: the assertion is not one of this client's for this address and time: RS384 or ES384, \
+              iss = sub = client id, aud = token endpoint, exp within five minutes, a jti"
+        }
     };
     (status, axum::Json(json!({ "error": error, "error_description": description }))).into_response()
 }

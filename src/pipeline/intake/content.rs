@@ -86,7 +86,8 @@ fn fhir(raw: &[u8], unless: Option<&str>) -> Seen {
     };
     let asked = unless.into_iter().chain(read.conditions.iter().map(String::as_str));
     // A condition the door cannot answer is no reason to lose the results: they are kept, and matched by their numbers.
-    let unless: Option<Vec<String>> = asked.map(|it| Some(name_of(&incoming::asked_identifier(it)?))).collect();
+    let unless: Option<Vec<String>> =
+        asked.map(|it| Some(name_of(&incoming::asked_identifier(it)?))).collect();
     let unless = unless.unwrap_or_default();
     let names = read.identifiers.iter().map(|it| name_of(it)).collect();
     let content = Content { names, unless, ..Content::named(Format::Fhir, read.control_id) };

@@ -110,7 +110,9 @@ impl Client {
 
 fn key(jwk: &Jwk) -> Option<Key> {
     let algorithm = match (jwk.common.key_algorithm, &jwk.algorithm) {
-        (Some(KeyAlgorithm::RS384) | None, jsonwebtoken::jwk::AlgorithmParameters::RSA(_)) => Algorithm::RS384,
+        (Some(KeyAlgorithm::RS384) | None, jsonwebtoken::jwk::AlgorithmParameters::RSA(_)) => {
+            Algorithm::RS384
+        }
         (Some(KeyAlgorithm::ES384) | None, jsonwebtoken::jwk::AlgorithmParameters::EllipticCurve(it))
             if it.curve == jsonwebtoken::jwk::EllipticCurve::P384 =>
         {
@@ -156,7 +158,9 @@ impl Assertions {
         }
         let (second, leeway) = (now.as_second(), LEEWAY.as_secs().cast_signed());
         let latest = second + ASSERTION_LIFE_MAX.as_secs().cast_signed() + leeway;
-        if claims.exp <= second - leeway || claims.exp > latest || claims.nbf.is_some_and(|it| it > second + leeway)
+        if claims.exp <= second - leeway
+            || claims.exp > latest
+            || claims.nbf.is_some_and(|it| it > second + leeway)
         {
             return Err(Error::Expired);
         }

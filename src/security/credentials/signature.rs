@@ -73,7 +73,13 @@ impl Signature {
     /// None where the secret is too short to be one.
     pub fn new(secret: &str, header: String, encoding: Encoding, prefix: String) -> Option<Self> {
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-        (secret.len() >= Self::SECRET_BYTES_MIN).then_some(Self { key, header, encoding, prefix, dated: None })
+        (secret.len() >= Self::SECRET_BYTES_MIN).then_some(Self {
+            key,
+            header,
+            encoding,
+            prefix,
+            dated: None,
+        })
     }
 
     /// Checks a body; `sent` gives the one value of a header.
@@ -144,11 +150,8 @@ mod tests {
     fn signer(encoding: Encoding, prefix: &str, dated: Option<Covers>) -> Signature {
         let mut signature =
             Signature::new(SECRET, "X-Signature".to_owned(), encoding, prefix.to_owned()).unwrap();
-        signature.dated = dated.map(|covers| Dated {
-            header: "X-Date".to_owned(),
-            window: Duration::from_mins(5),
-            covers,
-        });
+        signature.dated =
+            dated.map(|covers| Dated { header: "X-Date".to_owned(), window: Duration::from_mins(5), covers });
         signature
     }
 
@@ -171,7 +174,10 @@ mod tests {
         let hex = signer(Encoding::Hex, "sha256=", None);
         let right = format!("sha256={}", sign(b"body"));
         assert_eq!(check(&hex, &right, "", b"body"), Ok(()));
-        assert_eq!(check(&hex, &right.replace("sha256=", "sha256=").to_uppercase(), "", b"body"), Err(Error::Wrong));
+        assert_eq!(
+            check(&hex, &right.replace("sha256=", "sha256=").to_uppercase(), "", b"body"),
+            Err(Error::Wrong)
+        );
         assert_eq!(check(&hex, &right, "", b"bodY"), Err(Error::Wrong));
         assert_eq!(check(&hex, "", "", b"body"), Err(Error::Missing));
         for wrong in [&right[7..], "sha256=", "sha256=zz", "sha256=é1", &right[..70], "sha256=+1"] {

@@ -64,7 +64,10 @@ async fn r06_a_transaction_is_answered_entry_by_entry_and_again_the_same() {
     for kind in ["transaction", "batch"] {
         let body = bundle(kind, kind, &[observation("140"), report(kind)]).to_string();
         let first = send(&gateway, "/fhir", &[], &body).await;
-        assert_eq!((first.status, first.header("content-type")), (200, "application/fhir+json; charset=utf-8"));
+        assert_eq!(
+            (first.status, first.header("content-type")),
+            (200, "application/fhir+json; charset=utf-8")
+        );
         let answer = first.json();
         assert_eq!(answer["type"], format!("{kind}-response"));
         let entries = answer["entry"].as_array().unwrap();

@@ -68,8 +68,8 @@ async fn what_no_feed_takes_is_refused_before_it_is_kept() {
     assert_eq!(refused("/inbound/nowhere", ER7, &oru("1")).await, (401, "S110".to_owned()));
     assert_eq!(refused("/inbound/standard-mllp", ER7, &oru("1")).await, (401, "S110".to_owned()));
     assert_eq!(refused(PATH, "application/pdf", &oru("1")).await, (415, "W122".to_owned()));
-    let large = "x".repeat(33_554_433);
-    assert_eq!(refused(PATH, ER7, &large).await, (413, "W120".to_owned()));
+    let declared = [("Content-Type", ER7), ("Content-Length", "33554433")];
+    assert_eq!(post(to, PATH, &declared, "").await.refusal(), (413, "W120".to_owned()));
     let got = crate::inbound_http::request(to, "GET", PATH, &[], b"").await;
     assert_eq!(got.status, 405);
     assert!(gateway.kept().is_empty());
@@ -101,7 +101,9 @@ async fn one_laboratory_s_messages_go_to_the_clinic_their_route_names() {
         feed("http", "dangerous_no_credentials = true")
     );
     let gateway = TestGateway::start_with(Setup { more, ..Setup::default() }).await;
-    let account = |id: &str, number: &str| oru(id).replace("|19610203|M\r", &format!("|19610203|M||||||||||{number}\r"));
+    let account = |id: &str, number: &str| {
+        oru(id).replace("|19610203|M\r", &format!("|19610203|M||||||||||{number}\r"))
+    };
     for message in [
         with_header(&oru("1"), 6, "NORTH"),
         account("2", "A100"),

@@ -77,9 +77,17 @@ async fn a_dated_signature_must_be_near_and_its_date_unchanged() {
         send(&gateway, &[("X-Signature", &signature), ("X-Timestamp", &told.to_string())], &body).await
     };
     let now = Timestamp::now().as_second();
-    assert_eq!(send(now - 3600, now - 3600).await.refusal(), (401, "S111".to_owned()), "recorded an hour ago");
+    assert_eq!(
+        send(now - 3600, now - 3600).await.refusal(),
+        (401, "S111".to_owned()),
+        "recorded an hour ago"
+    );
     assert_eq!(send(now + 3600, now + 3600).await.refusal(), (401, "S111".to_owned()));
-    assert_eq!(send(now - 3600, now).await.refusal(), (401, "S110".to_owned()), "another date than was signed");
+    assert_eq!(
+        send(now - 3600, now).await.refusal(),
+        (401, "S110".to_owned()),
+        "another date than was signed"
+    );
     assert_eq!(send(now, now).await.status, 200);
     gateway.count(1);
     gateway.finish().await;
@@ -88,7 +96,14 @@ async fn a_dated_signature_must_be_near_and_its_date_unchanged() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_static_token_is_the_whole_of_itself() {
     let (gateway, _files) = start("bearer = { file = \"FOLDER/token\" }").await;
-    for token in ["", "Bearer", "Bearer ", &format!("Basic {TOKEN}"), &format!("Bearer {TOKEN}x"), &format!("Bearer {}", &TOKEN[1..])] {
+    for token in [
+        "",
+        "Bearer",
+        "Bearer ",
+        &format!("Basic {TOKEN}"),
+        &format!("Bearer {TOKEN}x"),
+        &format!("Bearer {}", &TOKEN[1..]),
+    ] {
         let heard = send(&gateway, &[("Authorization", token)], &oru("1")).await;
         assert_eq!(heard.refusal(), (401, "S110".to_owned()), "{token}");
         assert_eq!(heard.header("www-authenticate"), "Bearer");

@@ -37,7 +37,8 @@ use crate::inbound_http::post;
 use crate::mllp::oru;
 use crate::mllp::verdict;
 
-const BUNDLE: &str = r#"{"resourceType":"Bundle","type":"batch","entry":[{"resource":{"resourceType":"DiagnosticReport"}}]}"#;
+const BUNDLE: &str =
+    r#"{"resourceType":"Bundle","type":"batch","entry":[{"resource":{"resourceType":"DiagnosticReport"}}]}"#;
 
 /// The door over a store that fails on demand; nothing behind it reads the messages.
 struct Open {

@@ -40,7 +40,8 @@ struct Program {
 
 impl Program {
     fn elliptic() -> Self {
-        let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, &SystemRandom::new()).unwrap();
+        let pkcs8 =
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, &SystemRandom::new()).unwrap();
         Self { key: EncodingKey::from_ec_der(pkcs8.as_ref()), algorithm: Algorithm::ES384 }
     }
 
@@ -55,7 +56,8 @@ impl Program {
     }
 
     fn jwks(&self) -> Value {
-        let mut jwk = serde_json::to_value(Jwk::from_encoding_key(&self.key, self.algorithm).unwrap()).unwrap();
+        let mut jwk =
+            serde_json::to_value(Jwk::from_encoding_key(&self.key, self.algorithm).unwrap()).unwrap();
         jwk["kid"] = "k1".into();
         json!({ "keys": [jwk] })
     }
@@ -154,8 +156,19 @@ async fn hostile_assertions_get_no_token() {
         ("another's key", stranger.assertion(&audience, "9", |_| {})),
         ("no signature", format!("{}.{}.", parts[0], parts[1])),
         ("alg none", format!("{}.{}.", encode(r#"{"alg":"none","kid":"k1"}"#), parts[1])),
-        ("the public key as a secret", jsonwebtoken::encode(&Header::new(Algorithm::HS384), &claims, &secret).unwrap()),
-        ("a critical header", format!("{}.{}.{}", encode(r#"{"alg":"ES384","kid":"k1","crit":["x"],"x":1}"#), parts[1], parts[2])),
+        (
+            "the public key as a secret",
+            jsonwebtoken::encode(&Header::new(Algorithm::HS384), &claims, &secret).unwrap(),
+        ),
+        (
+            "a critical header",
+            format!(
+                "{}.{}.{}",
+                encode(r#"{"alg":"ES384","kid":"k1","crit":["x"],"x":1}"#),
+                parts[1],
+                parts[2]
+            ),
+        ),
         ("nothing", String::new()),
         ("too long", "a".repeat(9_000)),
     ] {

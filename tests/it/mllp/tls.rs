@@ -135,7 +135,7 @@ async fn a_feed_that_names_its_certificates_hears_their_bearers_alone() {
     }
     let folder = files.path().display();
     let more = format!(
-        "client_certificates = [\"CN=Unused Name\", \"gateway.lab.example\"]\n\
+        "client_certificates = [\"CN=Oakmere Laboratory\", \"gateway.lab.example\"]\n\
          [inbound.mllps]\nlisten = \"127.0.0.1:0\"\ncertificate = \"{folder}/server.pem\"\nkey = \"{folder}/server.key\"\n\
          client_ca = \"{folder}/ca.pem\"\n"
     );
@@ -143,13 +143,19 @@ async fn a_feed_that_names_its_certificates_hears_their_bearers_alone() {
     let bearer = client(&ours, Some(certified(&ours, "gateway.lab.example")));
     let answered = answer(&gateway, &bearer, &oru("T1")).await.expect("the certificate is good");
     assert_eq!(verdict(&answered), ("AA", "T1"));
+    let mut named = CertificateParams::new(Vec::new()).unwrap();
+    named.distinguished_name.push(rcgen::DnType::CommonName, "Oakmere Laboratory");
+    let key = KeyPair::generate().unwrap();
+    let pem = named.signed_by(&key, &ours).unwrap().pem();
+    let named = answer(&gateway, &client(&ours, Some((pem, key.serialize_pem()))), &oru("T1")).await;
+    assert_eq!(named.expect("its subject is named"), answered);
     let other = client(&ours, Some(certified(&ours, "other.lab.example")));
     let refused = answer(&gateway, &other, &oru("T2")).await.expect("the certificate is good, for another");
     assert_eq!(verdict(&refused), ("AR", "T2"));
     assert_eq!(field(&refused, "ERR", 5), "H110");
     let mut wire = Wire::connect(&gateway).await;
     assert_eq!(verdict(&wire.ask(&oru("T3")).await), ("AR", "T3"), "without TLS there is no certificate");
-    gateway.count(3);
+    gateway.count(4);
     assert!(gateway.metrics().await.contains("gateway_sender_mismatches 2"), "the alarm counts");
     gateway.finish().await;
 }

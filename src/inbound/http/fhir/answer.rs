@@ -58,7 +58,9 @@ impl Writer {
         };
         match read.kind {
             Kind::Batch => self.body(StatusCode::OK, &self.entries("batch-response", id, answer, read)),
-            Kind::Transaction => self.body(StatusCode::OK, &self.entries("transaction-response", id, answer, read)),
+            Kind::Transaction => {
+                self.body(StatusCode::OK, &self.entries("transaction-response", id, answer, read))
+            }
             Kind::Message => self.body(StatusCode::OK, &self.reply(id, answer, root.as_ref())),
             Kind::Collection => self.created("Bundle", id, answer),
             Kind::Resource => self.created("DiagnosticReport", id, answer),
@@ -137,7 +139,8 @@ impl Writer {
         let mut issues = refusal.diagnostics.iter().map(|it| self.issue(it));
         let first = issues.next().unwrap_or_else(|| Issue::error(IssueType::Processing, "refused"));
         let outcome = issues.fold(OperationOutcome::of(first), OperationOutcome::and);
-        let outcome = serde_json::to_value(&outcome).expect("an outcome has text keys and no failing serializer");
+        let outcome =
+            serde_json::to_value(&outcome).expect("an outcome has text keys and no failing serializer");
         let mut response = self.body(refusal.status, &outcome);
         response.headers_mut().extend(refusal.headers());
         response
@@ -180,7 +183,8 @@ fn kept(answer: &Answer) -> Value {
         "kept; it is read next, and a person looks at it before anything is filed"
     };
     let issue = Issue::new(Severity::Information, IssueType::Informational, text);
-    serde_json::to_value(OperationOutcome::of(issue)).expect("an outcome has text keys and no failing serializer")
+    serde_json::to_value(OperationOutcome::of(issue))
+        .expect("an outcome has text keys and no failing serializer")
 }
 
 /// The event of a message, as it was sent.
