@@ -8,11 +8,13 @@ mod assemble;
 mod code;
 mod coded;
 mod composite;
+mod gaps;
 mod ledger;
 mod moment;
 mod outline;
 mod reader;
 mod status;
+mod tree;
 mod value;
 
 #[cfg(test)]
@@ -21,6 +23,7 @@ mod tests;
 pub use self::ledger::Ledger;
 pub use self::ledger::LedgerEntry;
 pub use self::ledger::Outcome;
+pub use self::ledger::Position;
 pub use self::ledger::Use;
 use self::outline::Outline;
 use self::reader::Reader;
@@ -93,7 +96,7 @@ impl Mapping {
     /// Reads a message into canonical reports: one for each patient group and filler number.
     pub fn read(&self, message: &hl7v2::Message<'_>, deviations: &[hl7v2::Deviation]) -> Reading {
         let mut reader = Reader::new(self, message);
-        reader.diagnostics = deviation::diagnostics(deviations);
+        reader.gaps.diagnostics = deviation::diagnostics(deviations);
         reader.excuse(deviations, message.delimiters());
         if !is_result_message(message) {
             reader.error(
@@ -105,7 +108,7 @@ impl Mapping {
             return Reading {
                 status: Status::Rejected,
                 reports: Vec::new(),
-                diagnostics: reader.diagnostics,
+                diagnostics: reader.gaps.diagnostics,
                 ledger: Ledger::default(),
             };
         }
@@ -113,15 +116,15 @@ impl Mapping {
         let outline = Outline::of(&reader.segments);
         let reports = reader.reports(&outline);
         let ledger = reader.close_ledger();
-        let status = if reader.rejected {
+        let status = if reader.gaps.rejected {
             Status::Rejected
-        } else if crate::diagnostic::has_errors(&reader.diagnostics) {
+        } else if crate::diagnostic::has_errors(&reader.gaps.diagnostics) {
             Status::Held
         } else {
             Status::Mapped
         };
         let reports = if status == Status::Rejected { Vec::new() } else { reports };
-        Reading { status, reports, diagnostics: reader.diagnostics, ledger }
+        Reading { status, reports, diagnostics: reader.gaps.diagnostics, ledger }
     }
 }
 
