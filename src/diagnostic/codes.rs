@@ -28,10 +28,11 @@ struct File {
 }
 
 /// The files, each with the letters of the areas in it.
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 11] = [
     ("C", include_str!("codes/configuration.toml")),
     ("HM", include_str!("codes/intake.toml")),
     ("H", include_str!("codes/hl7v2.toml")),
+    ("F", include_str!("codes/fhir.toml")),
     ("M", include_str!("codes/mapping.toml")),
     ("T", include_str!("codes/terms.toml")),
     ("P", include_str!("codes/patient.toml")),
