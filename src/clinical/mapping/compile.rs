@@ -62,7 +62,7 @@ pub(super) fn compile(lab: &str, files: &BTreeMap<String, String>) -> Result<Map
     let source = Source { file: &shown, text };
     let (document, errors) = DeTable::parse_recoverable(text);
     let mut compiler =
-        Compiler { lab, files, source, format: Format::Hl7v2, diagnostics: Vec::new(), rules: Vec::new(), tables: BTreeMap::new() };
+        Compiler { lab, files, source, format: Format::Hl7v2, has_columns: false, diagnostics: Vec::new(), rules: Vec::new(), tables: BTreeMap::new() };
     for error in errors {
         let span = source.span(error.span().unwrap_or(0..0), "here");
         let message = format!("the file is not TOML: {}", error.message().lines().next().unwrap_or_default());
@@ -87,6 +87,8 @@ struct Compiler<'a> {
     files: &'a BTreeMap<String, String>,
     source: Source<'a>,
     format: Format,
+    /// The section at hand leaves to its columns where its rules read from.
+    has_columns: bool,
     diagnostics: Vec<Diagnostic>,
     rules: Vec<Rule>,
     /// Tables read so far, by their name among the files; `None` for one that is unsound.
@@ -111,13 +113,17 @@ impl Compiler<'_> {
     }
 
     fn document(&mut self, document: &DeTable<'_>) -> Option<Mapping> {
-        let mut known = vec!["schema", "lab", "format", "ignore"];
-        known.extend(language::SECTIONS);
-        self.check_keys(document, &known, "a mapping file");
         self.head(document);
+        let mut known = vec!["schema", "lab", "format", "ignore"];
+        known.extend(language::SECTIONS.iter().filter(|it| self.format != Format::Hl7v2 || **it != "message"));
+        if self.format == Format::Csv {
+            known.push("delimiter");
+        }
+        self.check_keys(document, &known, "a mapping file");
         let mut mapping = Mapping {
             lab: self.lab.to_owned(),
             format: self.format,
+            delimiter: self.delimiter(document),
             digest: String::new(),
             rules: Vec::new(),
             by_field: vec![None; Field::ALL.len()],
@@ -174,6 +180,7 @@ impl Compiler<'_> {
         let mut known: Vec<&str> = settings.to_vec();
         known.extend(Field::ALL.iter().filter(is_known).map(|field| field.name()));
         self.check_keys(table, &known, &format!("`[{section}]`"));
+        self.has_columns = table.contains_key("column");
         for (key, node) in table {
             let name = key.get_ref().as_ref();
             if let Some(field) = Field::find(section, name).filter(|field| is_known(&field)) {
@@ -185,6 +192,7 @@ impl Compiler<'_> {
                 self.setting(section, name, node, mapping);
             }
         }
+        self.has_columns = false;
         // After the rules of the section, from which a column's take what they do not say.
         if let Some(node) = table.get("column").filter(|_| settings.contains(&"column")) {
             mapping.columns = self.columns(node, mapping);

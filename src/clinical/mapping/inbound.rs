@@ -28,10 +28,14 @@ pub use self::ledger::Use;
 use self::outline::Outline;
 use self::reader::Reader;
 use crate::clinical::mapping::deviation;
+use crate::clinical::mapping::language::Format;
 use crate::clinical::mapping::plan::Mapping;
 use crate::clinical::model::Report;
 use crate::diagnostic::Diagnostic;
+use crate::formats::csv;
 use crate::formats::hl7v2;
+use crate::formats::json;
+use crate::formats::tree::Node;
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +70,12 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// The reading of bytes that are not of their format.
+    pub fn unreadable(problem: Diagnostic) -> Self {
+        let diagnostics = vec![problem];
+        Self { status: Status::Rejected, reports: Vec::new(), diagnostics, ledger: Ledger::default() }
+    }
+
     /// The reading of bytes in which no message was found.
     pub fn of_nothing(deviations: &[hl7v2::Deviation]) -> Self {
         let mut diagnostics = deviation::diagnostics(deviations);
@@ -80,9 +90,38 @@ impl Reading {
 }
 
 impl Mapping {
-    /// Reads a message as it was kept.
+    /// Reads a message as it was kept, in whatever way its format is written.
     pub fn read_bytes(&self, raw: &[u8]) -> Reading {
-        self.read_decoded(&hl7v2::decode(raw))
+        match self.format {
+            Format::Hl7v2 => self.read_decoded(&hl7v2::decode(raw)),
+            Format::Csv => match csv::decode(raw, self.delimiter) {
+                Ok(table) => self.read_table(&table),
+                Err(error) => Reading::unreadable(error.diagnostic()),
+            },
+            Format::Fhir | Format::Json => match self.tree(raw) {
+                Ok(root) => self.read_tree(&root),
+                Err(problem) => Reading::unreadable(*problem),
+            },
+        }
+    }
+
+    /// What tells a message from every other of its sender: MSH-10, or what the mapping says. `None` where it says
+    /// nothing, or the message cannot be read.
+    pub fn control_id(&self, raw: &[u8]) -> Option<String> {
+        let id = match self.format {
+            Format::Hl7v2 => {
+                let decoded = hl7v2::decode(raw);
+                decoded.message?.header().field(10).component(1).text().trim().to_owned()
+            }
+            Format::Csv => return None,
+            Format::Fhir | Format::Json => self.control_id_of(&self.tree(raw).ok()?)?,
+        };
+        (!id.is_empty()).then_some(id)
+    }
+
+    /// Decodes JSON, or in FHIR XML where the first character says so.
+    fn tree(&self, raw: &[u8]) -> Result<Node, Box<Diagnostic>> {
+        json::decode(raw).map_err(|error| Box::new(error.diagnostic()))
     }
 
     /// Reads a decoded message, or says that none was decoded.

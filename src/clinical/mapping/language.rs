@@ -18,6 +18,8 @@ pub const DATE_PARTS: [&str; 6] = ["YYYY", "MM", "DD", "HH", "mm", "ss"];
 /// FHIR's resources that carry results.
 pub const RESULT_RESOURCES: [&str; 3] =
     ["DiagnosticReport", "Observation", "Specimen"];
+/// What may stand between the cells of a table, in the order of the decoder's own list.
+pub const DELIMITERS: [&str; 4] = ["comma", "semicolon", "tab", "pipe"];
 pub const DECISIONS: [&str; 3] = ["hold", "reject", "keep"];
 /// What tells the reports of one message apart.
 pub const GROUPINGS: [&str; 3] = ["filler_number", "order_number", "message"];
@@ -252,6 +254,7 @@ pub fn json_schema() -> Value {
     properties.insert("schema".into(), json!({ "const": SCHEMA }));
     properties.insert("lab".into(), json!({ "type": "string", "description": "the name of the folder" }));
     properties.insert("format".into(), json!({ "enum": FORMATS }));
+    properties.insert("delimiter".into(), json!({ "enum": DELIMITERS }));
     for section in SECTIONS {
         properties.insert(section.into(), section_schema(section));
     }

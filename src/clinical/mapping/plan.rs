@@ -11,6 +11,7 @@ use crate::clinical::mapping::language::Field;
 use crate::clinical::mapping::language::Format;
 use crate::clinical::terminology::Table;
 use crate::diagnostic::Span;
+use crate::formats::csv;
 use crate::formats::hl7v2;
 use crate::formats::tree;
 
@@ -131,6 +132,8 @@ pub(super) struct Ignore {
 pub struct Mapping {
     pub(super) lab: String,
     pub(super) format: Format,
+    /// What stands between the cells of a table, where its header need not show it.
+    pub(super) delimiter: Option<csv::Delimiter>,
     pub(super) digest: String,
     pub(super) rules: Vec<Rule>,
     /// By [`Field`], in the order of [`Field::ALL`].

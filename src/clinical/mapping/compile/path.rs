@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use toml::Spanned;
+use toml::de::DeTable;
 
 use crate::clinical::mapping::compile::Compiler;
 use crate::clinical::mapping::compile::NOT_A_PATH;
@@ -19,6 +20,7 @@ use crate::clinical::mapping::plan::Mapping;
 use crate::clinical::mapping::plan::Path;
 use crate::clinical::mapping::plan::Rule;
 use crate::clinical::mapping::plan::RuleId;
+use crate::formats::csv;
 use crate::formats::tree;
 
 /// Columns of results in one mapping, so that a row is bounded.
@@ -47,6 +49,17 @@ impl Compiler<'_> {
             self.error(NOT_A_PATH, at.clone(), format!("`{text}` is {error}"), "not a path", help);
         })
         .ok()
+    }
+
+    /// `delimiter = "semicolon"`
+    pub(super) fn delimiter(&mut self, document: &DeTable<'_>) -> Option<csv::Delimiter> {
+        let node = document.get("delimiter").filter(|_| self.format == Format::Csv)?;
+        let word = self.string(node, "delimiter")?;
+        let place = language::DELIMITERS.iter().position(|it| *it == word);
+        if place.is_none() {
+            self.known_word(word, &language::DELIMITERS, node.span(), "delimiter");
+        }
+        csv::Delimiter::ALL.get(place?).copied()
     }
 
     pub(super) fn field_paths(&mut self, node: &Node<'_>, key: &str) -> Vec<Path> {

@@ -63,7 +63,7 @@ impl Compiler<'_> {
         } else {
             self.wrong_type(node.span(), name, "a path in quotes, or a table with `from`");
         }
-        if rule.sources.is_empty() && rule.constant.is_none() {
+        if rule.sources.is_empty() && rule.constant.is_none() && !self.has_columns {
             return None;
         }
         if kind == Kind::Value && rule.value_type.is_none() && self.format == Format::Hl7v2 {
@@ -89,7 +89,7 @@ impl Compiler<'_> {
             let message = format!("`{}` says twice where it comes from", rule.name);
             let help = "keep one of `from`, `first_of`, `each_of`, `const`";
             self.error(CONTRADICTION, second.span(), message, "the second origin", help);
-        } else if origins.is_empty() {
+        } else if origins.is_empty() && !self.has_columns {
             self.missing(at.clone(), "from", path::example(self.format));
         }
         for (key, node) in table {

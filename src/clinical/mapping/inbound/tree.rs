@@ -5,7 +5,6 @@
 
 mod assemble;
 mod composite;
-mod damage;
 mod document;
 mod moment;
 mod reader;
@@ -21,7 +20,9 @@ use crate::clinical::mapping::inbound::code;
 use crate::clinical::mapping::language::Field;
 use crate::clinical::mapping::language::Format;
 use crate::clinical::mapping::plan::Mapping;
+use crate::diagnostic::Diagnostic;
 use crate::diagnostic::has_errors;
+use crate::formats::csv;
 use crate::formats::tree::Node;
 
 /// Methods of a Bundle's entries that bring something; any other takes away or changes in part.
@@ -30,7 +31,25 @@ const METHODS: [&str; 2] = ["POST", "PUT"];
 impl Mapping {
     /// Reads a document into canonical reports.
     pub fn read_tree(&self, root: &Node) -> Reading {
-        let mut reader = Reader::new(self, root);
+        self.read_rows(root, Vec::new(), Vec::new())
+    }
+
+    /// Reads a table: each row one result, or one patient with a column for each.
+    pub(super) fn read_table(&self, table: &csv::Table) -> Reading {
+        let rows = table.rows.iter().map(|row| {
+            let cells = row.cells.iter().enumerate().map(|(at, cell)| {
+                (column_name(table, at), Node::Text(cell.clone()))
+            });
+            Node::Object(cells.collect())
+        });
+        let root = Node::List(rows.collect());
+        let lines = table.rows.iter().map(|row| row.line).collect();
+        self.read_rows(&root, lines, table.deviations.iter().map(csv::Deviation::diagnostic).collect())
+    }
+
+    fn read_rows(&self, root: &Node, lines: Vec<usize>, told: Vec<Diagnostic>) -> Reading {
+        let mut reader = Reader::new(self, root, lines);
+        reader.gaps.diagnostics = told;
         if self.format() == Format::Fhir {
             reader.modifiers();
         }
@@ -50,21 +69,29 @@ impl Mapping {
         } else if status == Status::Mapped && has_errors(&reader.gaps.diagnostics) {
             status = Status::Held;
         }
+        let diagnostics = std::mem::take(&mut reader.gaps.diagnostics);
         if status == Status::Rejected {
-            let diagnostics = reader.gaps.diagnostics;
             return Reading { status, reports: Vec::new(), diagnostics, ledger: Ledger::default() };
         }
-        Reading { status, reports, diagnostics: reader.gaps.diagnostics, ledger }
+        Reading { status, reports, diagnostics, ledger }
     }
 
     /// What tells a document from every other of its sender, where the mapping says.
-    pub fn control_id_of_tree(&self, root: &Node) -> Option<String> {
-        Reader::new(self, root).word(Field::ControlId, Scope::at(0))
+    pub(super) fn control_id_of(&self, root: &Node) -> Option<String> {
+        Reader::new(self, root, Vec::new()).word(Field::ControlId, Scope::at(0))
     }
 
     /// Whether several results share one place, as the columns of one row do.
-    fn format_has_rows(&self) -> bool {
+    fn has_rows(&self) -> bool {
         self.format() == Format::Csv
+    }
+}
+
+/// The header's name, or the column's number where it has none of its own.
+fn column_name(table: &csv::Table, at: usize) -> String {
+    match table.columns.get(at) {
+        Some(name) if !name.is_empty() && table.column(name) == Some(at) => name.clone(),
+        _ => format!("column {}", at + 1),
     }
 }
 

@@ -238,7 +238,7 @@ impl Reader<'_, '_> {
             requester: self.person(Field::Requester, scope),
             clinical_information: self.field_text(Field::ClinicalInformation, scope).map(Sensitive::new),
             // Where a row is a result, its notes are the result's.
-            notes: if mapping.format == Format::Csv { Vec::new() } else { self.notes(at) },
+            notes: if self.is_row_a_result() { Vec::new() } else { self.notes(at) },
             results: Vec::new(),
             extra: self.extra(&mapping.panel_extra, scope),
         };
@@ -345,6 +345,10 @@ impl Reader<'_, '_> {
             }
         }
         found
+    }
+
+    fn is_row_a_result(&self) -> bool {
+        self.mapping.format == Format::Csv && self.mapping.columns.is_empty()
     }
 
     /// Links results to the only specimen there is, and gives the whole its status.

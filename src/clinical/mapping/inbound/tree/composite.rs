@@ -2,7 +2,6 @@
 //!
 //! What is read of a type is marked leaf by leaf, so that a member nobody knows stays unaccounted.
 
-use crate::clinical::mapping::inbound::tree::damage::Damage;
 use crate::clinical::mapping::inbound::tree::reader::Reader;
 use crate::clinical::mapping::inbound::tree::reader::Scope;
 use crate::clinical::mapping::inbound::code;
@@ -25,6 +24,7 @@ use crate::clinical::model::Sex;
 use crate::clinical::model::System;
 use crate::clinical::model::Telecom;
 use crate::diagnostic::Diagnostic;
+use crate::formats::csv::Damage;
 use crate::formats::tree::Node;
 
 /// What a map or status rule found.
@@ -47,12 +47,20 @@ impl<'a, 'n> Reader<'a, 'n> {
 
     /// Holds what a spreadsheet spoilt; FHIR has no spreadsheets behind it.
     pub(super) fn is_damaged(&mut self, at: usize, text: &str, name: &str) -> bool {
-        let damage = Damage::of(text).filter(|_| self.mapping.format != Format::Fhir);
-        let Some(damage) = damage else { return false };
-        let code = if damage.is_of_spreadsheet() { code::SPREADSHEET } else { code::DECIMAL_COMMA };
-        let help = "ask the sender for the file as their system wrote it, with points in numbers, and opened in no spreadsheet";
-        let diagnostic = Diagnostic::error(code, format!("`{name}`: {}", damage.message()));
-        self.gaps.decide(Decision::Hold, diagnostic.at(self.document.position(at)).help(help));
+        if self.mapping.format == Format::Fhir {
+            return false;
+        }
+        let mut diagnostic = match Damage::of(text) {
+            Some(damage) => damage.diagnostic(),
+            None if has_comma(text) => {
+                let message = "the number has a comma, which may be a decimal point or mark thousands";
+                let help = "ask the sender to write numbers with a decimal point and nothing between thousands";
+                Diagnostic::error(code::DECIMAL_COMMA, message).help(help)
+            }
+            None => return false,
+        };
+        diagnostic.message = format!("`{name}`: {}", diagnostic.message);
+        self.gaps.decide(Decision::Hold, diagnostic.at(self.document.position(at)));
         true
     }
 
@@ -66,7 +74,7 @@ impl<'a, 'n> Reader<'a, 'n> {
         if !self.is_object(at) {
             let text = self.text_at(at)?;
             let is_number = matches!(field, Field::FillerNumber | Field::OrderNumber | Field::SpecimenAccession | Field::SpecimenPlacerNumber);
-            if is_number && Damage::of(text).is_some_and(Damage::is_of_spreadsheet) {
+            if is_number && Damage::of(text).is_some() {
                 self.is_damaged(at, text, &rule.1.name);
             }
             return Some(text.to_owned());
@@ -377,6 +385,14 @@ impl<'a, 'n> Reader<'a, 'n> {
         let parts: Vec<&str> = name.prefix.iter().chain(given).chain(family).map(String::as_str).collect();
         (!parts.is_empty()).then(|| parts.join(" "))
     }
+}
+
+/// A comma between digits, in what is otherwise a number or a range of two.
+fn has_comma(text: &str) -> bool {
+    let is_numeric =
+        |c: char| c.is_ascii_digit() || matches!(c, ',' | '.' | '-' | '–' | '<' | '>' | '=' | '≤' | '≥' | '+' | ' ');
+    let is_between = |it: &[u8]| matches!(it, [a, b',', b] if a.is_ascii_digit() && b.is_ascii_digit());
+    text.chars().all(is_numeric) && text.as_bytes().windows(3).any(is_between)
 }
 
 fn plain_code(code: &str) -> Code {

@@ -37,6 +37,8 @@ struct Place<'n> {
 
 pub(super) struct Document<'n> {
     format: Format,
+    /// Of a table, the line of each row.
+    lines: Vec<usize>,
     places: Vec<Place<'n>>,
     /// Resources by what a reference may call them; `None` for a name that two of them have.
     resources: HashMap<String, Option<usize>>,
@@ -53,8 +55,8 @@ pub(super) struct Found {
 }
 
 impl<'n> Document<'n> {
-    pub(super) fn of(root: &'n Node, format: Format) -> Self {
-        let mut document = Self { format, places: Vec::new(), resources: HashMap::new() };
+    pub(super) fn of(root: &'n Node, format: Format, lines: Vec<usize>) -> Self {
+        let mut document = Self { format, lines, places: Vec::new(), resources: HashMap::new() };
         document.lay(root, 0, Name::Root);
         if format == Format::Fhir {
             document.index();
@@ -319,7 +321,9 @@ impl<'n> Document<'n> {
             let _ = match (self.places.get(at).map(|place| place.name), self.format) {
                 (Some(Name::Member(name)), Format::Fhir) => write!(text, ".{name}"),
                 (Some(Name::Item(index)), Format::Fhir) => write!(text, "[{index}]"),
-                (Some(Name::Item(index)), Format::Csv) => write!(text, "row {}", index + 1),
+                (Some(Name::Item(index)), Format::Csv) => {
+                    write!(text, "line {}", self.lines.get(index).copied().unwrap_or(index + 2))
+                }
                 (Some(Name::Member(name)), Format::Csv) => write!(text, ", {name}"),
                 (Some(Name::Member(name)), _) => {
                     write!(text, "/{}", name.replace('~', "~0").replace('/', "~1"))

@@ -57,8 +57,8 @@ pub(super) struct Reader<'a, 'n> {
 }
 
 impl<'a, 'n> Reader<'a, 'n> {
-    pub(super) fn new(mapping: &'a Mapping, root: &'n Node) -> Self {
-        let document = Document::of(root, mapping.format);
+    pub(super) fn new(mapping: &'a Mapping, root: &'n Node, lines: Vec<usize>) -> Self {
+        let document = Document::of(root, mapping.format, lines);
         let mut parts = vec![Part::Inherited; document.len()];
         for (at, part) in parts.iter_mut().enumerate() {
             if at == 0 || document.resource_type(at).is_some() {

@@ -65,7 +65,7 @@ impl Reader<'_, '_> {
 
     fn listed(&mut self, places: &[usize], index: usize, draft: &mut Draft, depth: usize) {
         for at in places {
-            if !draft.read.insert(*at) && !self.mapping.format_has_rows() {
+            if !draft.read.insert(*at) && !self.mapping.has_rows() {
                 continue;
             }
             let members = if depth < DEPTH_MAX { self.members(*at) } else { Vec::new() };
@@ -155,7 +155,8 @@ impl Reader<'_, '_> {
             range: range.filter(|range| !range.sent.is_empty()),
             flags: self.flags(Scope { outer: None, ..scope }),
             status,
-            notes: self.notes(scope.at),
+            // In a row of many results its comment is on all of them, and so the panel's.
+            notes: if scope.column.is_none() { self.notes(scope.at) } else { Vec::new() },
             observed_at: self.moment(Field::ResultObservedAt, scope),
             analysed_at: self.moment(Field::ResultAnalysedAt, scope),
             methods: self.codes(Field::ResultMethods, scope),
