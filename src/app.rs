@@ -24,12 +24,14 @@ use crate::diagnostic::Diagnostic;
 use crate::http;
 use crate::http::admin;
 use crate::inbound::mllp;
+use crate::inbound::sftp_poll;
 use crate::pipeline::Pipeline;
 use crate::pipeline::Wake;
 use crate::pipeline::accounts::Accounts;
 use crate::pipeline::advance::prepare;
 use crate::pipeline::advance::read;
 use crate::pipeline::deliver;
+use crate::pipeline::fetches::Fetches;
 use crate::pipeline::intake::Intake;
 use crate::pipeline::sessions::Sessions;
 use crate::pipeline::shutdown;
@@ -155,6 +157,10 @@ pub async fn start(
     let mut doors = JoinSet::new();
     doors.spawn(mllp.run(Intake::new(Arc::clone(&pipeline)), shutdown.clone()));
     doors.spawn(http::serve(web, http::router(state), shutdown.clone()));
+    for (feed, poll) in config.polls {
+        let fetches = Fetches::new(Arc::clone(&pipeline), feed);
+        doors.spawn(sftp_poll::run(poll, fetches, shutdown.clone()));
+    }
     doors.spawn(admin::serve(owner, admin::router(Arc::clone(&pipeline)), shutdown));
     let mut lanes = JoinSet::new();
     lanes.spawn(read::run(Arc::clone(&pipeline)));

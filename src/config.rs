@@ -6,6 +6,7 @@
 
 mod layers;
 pub mod library;
+mod poll;
 mod raw;
 mod secret;
 
@@ -44,6 +45,8 @@ pub struct Config {
     /// Empty: what the binary embeds.
     pub mappings_directory: Option<PathBuf>,
     pub feeds: Feeds,
+    /// How each feed fetches that does.
+    pub polls: Vec<(Arc<Feed>, inbound::sftp_poll::Config)>,
     /// Accept NHS numbers of the 9xx range; never for real patients.
     pub dangerous_test_nhs_numbers: bool,
     pub cliniko: accounts::Config,
@@ -136,6 +139,7 @@ fn resolve(
     }
     let mllp = mllp(&raw.inbound, base, found);
     let feeds = feeds(&raw.lab, &mllp, found);
+    let polls = poll::polls(&raw.lab, &feeds, base, environment, found);
     let recovery = &raw.cliniko.recovery;
     if (recovery.request_life_ms < 60_000 || recovery.settle_ms < 120_000) && !recovery.dangerous_fast {
         found.push(
@@ -161,6 +165,7 @@ fn resolve(
         mllp,
         mappings_directory: (!directory.as_os_str().is_empty()).then(|| beside(base, directory)),
         feeds,
+        polls,
         dangerous_test_nhs_numbers: raw.matching.dangerous_test_nhs_numbers,
         cliniko: accounts::Config {
             user_agent: format!("{} ({})", raw.cliniko.vendor, raw.cliniko.contact),
@@ -221,7 +226,9 @@ fn feeds(labs: &[raw::Lab], mllp: &inbound::mllp::Config, found: &mut Vec<Diagno
             if !is_slug(&feed.name) {
                 found.push(not_a_name("lab.feed.name", feed.name.len()));
             }
-            let twice = feed.senders.iter().any(|sender| !senders.insert(sender.clone()));
+            // What comes by other doors is not told apart by its senders.
+            let is_mllp = feed.kind == raw::FeedKind::Mllp;
+            let twice = is_mllp && feed.senders.iter().any(|sender| !senders.insert(sender.clone()));
             if !names.insert(feed.name.clone()) || twice {
                 found.push(
                     Diagnostic::error(
@@ -232,7 +239,7 @@ fn feeds(labs: &[raw::Lab], mllp: &inbound::mllp::Config, found: &mut Vec<Diagno
                     .help("give each feed its own name, and each MSH-3|MSH-4 to one feed only"),
                 );
             }
-            if feed.dangerous_any_sender && !mllp.loopback_only() {
+            if is_mllp && feed.dangerous_any_sender && !mllp.loopback_only() {
                 found.push(
                     Diagnostic::error(
                         Code::new("C007"),
@@ -242,7 +249,7 @@ fn feeds(labs: &[raw::Lab], mllp: &inbound::mllp::Config, found: &mut Vec<Diagno
                     .help("name the senders, or listen on 127.0.0.1 only"),
                 );
             }
-            if feed.senders.is_empty() && !feed.dangerous_any_sender {
+            if is_mllp && feed.senders.is_empty() && !feed.dangerous_any_sender {
                 found.push(
                     Diagnostic::error(Code::new("C010"), "a feed names no sender, so it takes no message")
                         .at(at)
@@ -256,15 +263,19 @@ fn feeds(labs: &[raw::Lab], mllp: &inbound::mllp::Config, found: &mut Vec<Diagno
 }
 
 fn typed_feed(lab: &raw::Lab, feed: &raw::Feed) -> Feed {
+    // Whose server it is, its host key says; `senders` may narrow that down.
+    let is_any =
+        feed.dangerous_any_sender || (feed.kind == raw::FeedKind::SftpPoll && feed.senders.is_empty());
     Feed {
         lab: lab.name.clone(),
         name: feed.name.clone(),
         door: match feed.kind {
             raw::FeedKind::Mllp => Door::Mllp,
+            raw::FeedKind::SftpPoll => Door::SftpPoll,
         },
         mapping: feed.mapping.as_ref().unwrap_or(&lab.mapping).clone(),
         clinics: lab.clinics.clone(),
-        senders: if feed.dangerous_any_sender { Senders::Any } else { Senders::Named(feed.senders.clone()) },
+        senders: if is_any { Senders::Any } else { Senders::Named(feed.senders.clone()) },
         processing_ids: feed.processing_ids.clone(),
         on_store_failure: match feed.on_store_failure {
             raw::OnStoreFailure::AE => OnStoreFailure::Error,

@@ -10,3 +10,4 @@ pub mod json;
 pub mod mllp;
 pub mod problem;
 pub mod tree;
+pub mod xml;

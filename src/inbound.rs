@@ -3,3 +3,4 @@
 //! Later doors (FHIR, SFTP, signed JSON) stand beside [`mllp`], each with its own `run(Config, Intake, Shutdown)`.
 
 pub mod mllp;
+pub mod sftp_poll;

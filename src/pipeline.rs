@@ -15,6 +15,7 @@ pub mod accounts;
 pub mod advance;
 pub mod deliver;
 pub mod feeds;
+pub mod fetches;
 pub mod intake;
 pub mod orders;
 pub mod records;

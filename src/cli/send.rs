@@ -4,32 +4,43 @@
 //! the work. A connection that fails is opened again for the next message. What was sent without an answer is told as
 //! unanswered: it may have arrived.
 
-mod connection;
+mod answer;
+mod http;
 mod message;
+mod mllp;
+mod stream;
 mod target;
 
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use anyhow::Context;
+use aws_lc_rs::hmac;
+use hyper::header::HeaderName;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
+use zeroize::Zeroizing;
 
 use crate::cli::Format;
 use crate::cli::Outcome;
 use crate::cli::files;
 use crate::cli::output;
-use crate::cli::send::connection::Connection;
+use crate::cli::send::answer::Answer;
+use crate::cli::send::answer::Error;
+use crate::cli::send::answer::Told;
+use crate::cli::send::http::Credentials;
+use crate::cli::send::http::Signature;
 use crate::cli::send::message::Message;
+use crate::cli::send::target::Door;
 use crate::cli::send::target::Target;
 use crate::cli::serve::runtime;
 use crate::clock::Clock;
 use crate::clock::SystemClock;
-use crate::formats::hl7v2::acknowledgement;
-use crate::formats::hl7v2::acknowledgement::Acknowledgement;
 
 /// From so many messages on, a person at the terminal sees how far it is.
 const PROGRESS_FROM: usize = 200;
@@ -42,13 +53,13 @@ const SILENCE: Duration = Duration::from_millis(300);
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  gateway send mllp://127.0.0.1:2575 result.hl7\n  gateway send mllps://lab.example:2576 folder/ --ca ca.pem --cert lab.pem --key lab.key\n  gateway send mllp://127.0.0.1:2575 result.hl7 --repeat 1000 --fresh-control-ids --connections 16 --format json"
+    after_help = "Examples:\n  gateway send mllp://127.0.0.1:2575 result.hl7\n  gateway send mllps://lab.example:2576 folder/ --ca ca.pem --cert lab.pem --key lab.key\n  gateway send mllp://127.0.0.1:2575 result.hl7 --repeat 1000 --fresh-control-ids --connections 16 --format json\n  gateway send http://127.0.0.1:8080/fhir bundle.json --token-file token\n  gateway send http://127.0.0.1:8080/inbound/aggregator result.json --hmac-secret-file secret --hmac-header X-Signature"
 )]
 pub(crate) struct Arguments {
-    /// Where to: mllp://HOST:PORT, or mllps:// with TLS.
+    /// Where to: mllp://HOST:PORT, http://HOST:PORT/inbound/FEED or http://HOST:PORT/fhir; mllps:// and https:// with TLS.
     #[arg(value_name = "URL")]
     target: Target,
-    /// HL7 v2 files, one message or many in each; folders are walked.
+    /// Files of HL7 v2 (one message or many in each), FHIR, JSON or CSV; folders are walked.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Connections that share the work.
@@ -57,7 +68,7 @@ pub(crate) struct Arguments {
     /// Send everything so often.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
-    /// Give each message a control id (MSH-10) of its own; all else stays as it is.
+    /// Give each HL7 v2 message a control id (MSH-10) of its own; all else stays as it is.
     #[arg(long)]
     fresh_control_ids: bool,
     /// At most so many messages a second, over all connections.
@@ -75,6 +86,15 @@ pub(crate) struct Arguments {
     /// With TLS: the key of our certificate (PEM).
     #[arg(long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
+    /// Over HTTP: a file with the bearer token.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Over HTTP: a file with the secret to sign bodies with (HMAC-SHA-256, hexadecimal).
+    #[arg(long, value_name = "FILE", requires = "hmac_header")]
+    hmac_secret_file: Option<PathBuf>,
+    /// Over HTTP: the header that carries the signature.
+    #[arg(long, value_name = "NAME", requires = "hmac_secret_file")]
+    hmac_header: Option<HeaderName>,
 }
 
 /// One line of output.
@@ -83,18 +103,11 @@ struct Line {
     file: String,
     index: usize,
     control_id: String,
-    ack: Option<&'static str>,
+    ack: Option<String>,
     errors: Vec<Told>,
     ms: Box<RawValue>,
     #[serde(skip)]
     is_accepted: bool,
-}
-
-#[derive(Serialize)]
-struct Told {
-    code: String,
-    location: String,
-    text: String,
 }
 
 /// What all connections share.
@@ -109,15 +122,16 @@ struct Work {
 /// What a connection needs of the arguments.
 struct Shared {
     target: Target,
-    tls: Option<connection::Tls>,
+    tls: Option<stream::Tls>,
+    credentials: Credentials,
     timeout: Duration,
     is_fresh: bool,
     rate: Option<u32>,
 }
 
 pub(crate) fn run(arguments: &Arguments, format: Format) -> super::Result {
-    let tls = arguments.target.is_tls.then(|| {
-        connection::tls(arguments.ca.as_deref(), arguments.cert.as_deref().zip(arguments.key.as_deref()))
+    let tls = arguments.target.is_tls().then(|| {
+        stream::tls(arguments.ca.as_deref(), arguments.cert.as_deref().zip(arguments.key.as_deref()))
     });
     let tls = tls.transpose()?;
     let mut tally = Tally { format, sent: 0, accepted: 0, took: Duration::ZERO };
@@ -133,6 +147,7 @@ pub(crate) fn run(arguments: &Arguments, format: Format) -> super::Result {
     let shared = Shared {
         target: arguments.target.clone(),
         tls,
+        credentials: credentials(arguments)?,
         timeout: Duration::from_millis(arguments.timeout_ms),
         is_fresh: arguments.fresh_control_ids,
         rate: arguments.rate,
@@ -141,6 +156,26 @@ pub(crate) fn run(arguments: &Arguments, format: Format) -> super::Result {
         Work { messages, arguments: shared, next: AtomicUsize::new(0), total, clock: SystemClock::new() };
     runtime()?.block_on(send_all(Arc::new(work), arguments.connections, &mut tally));
     Ok(tally.end())
+}
+
+fn credentials(arguments: &Arguments) -> anyhow::Result<Credentials> {
+    let bearer = arguments.token_file.as_deref().map(secret).transpose()?;
+    let signature = arguments.hmac_secret_file.as_deref().zip(arguments.hmac_header.clone());
+    let signature = signature.map(|(file, header)| {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret(file)?.as_bytes());
+        anyhow::Ok(Signature { header, key })
+    });
+    Ok(Credentials { bearer, signature: signature.transpose()? })
+}
+
+/// The text of a file, without the line end that editors add.
+#[expect(clippy::disallowed_methods, reason = "the command line names the file")]
+fn secret(file: &Path) -> anyhow::Result<Zeroizing<String>> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    let text = Zeroizing::new(text);
+    let is_header_text = text.trim().bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    anyhow::ensure!(is_header_text, "`{}` holds more than one line of printable ASCII", file.display());
+    Ok(Zeroizing::new(text.trim().to_owned()))
 }
 
 async fn send_all(work: Arc<Work>, connections: u16, tally: &mut Tally) {
@@ -190,6 +225,12 @@ async fn worker(work: Arc<Work>, lines: mpsc::Sender<Line>) {
     }
 }
 
+/// A way to the receiver that is open.
+enum Connection {
+    Http(http::Connection),
+    Mllp(mllp::Connection),
+}
+
 async fn send(work: &Work, message: &Message, connection: &mut Option<Connection>) -> Line {
     let fresh;
     let message = if work.arguments.is_fresh {
@@ -211,18 +252,29 @@ async fn converse(
     work: &Work,
     message: &Message,
     connection: &mut Option<Connection>,
-) -> Result<Option<Acknowledgement>, connection::Error> {
-    let patience =
-        if message.is_owed_an_answer { work.arguments.timeout } else { SILENCE.min(work.arguments.timeout) };
+) -> Result<Option<Answer>, Error> {
+    let Shared { target, tls, credentials, timeout, .. } = &work.arguments;
     let open = match connection.take() {
-        Some(open) => open,
-        None => Connection::open(&work.arguments.target, work.arguments.tls.as_ref()).await?,
+        Some(Connection::Http(mut open)) => open.is_open().await.then_some(Connection::Http(open)),
+        other => other,
     };
-    let open = connection.insert(open);
-    match open.exchange(&message.bytes, &message.control_id, patience).await {
-        // Silence was asked for; the connection goes on.
-        Err(connection::Error::Unanswered { .. }) if !message.is_owed_an_answer => Ok(None),
-        answer => answer.map(Some),
+    let open = match (open, &target.door) {
+        (Some(open), _) => open,
+        (None, Door::Mllp { .. }) => Connection::Mllp(mllp::Connection::open(target, tls.as_ref()).await?),
+        (None, Door::Http { path, .. }) => {
+            Connection::Http(http::Connection::open(target, path, tls.as_ref()).await?)
+        }
+    };
+    match connection.insert(open) {
+        Connection::Http(open) => open.exchange(credentials, &message.bytes, *timeout).await.map(Some),
+        Connection::Mllp(open) => {
+            let patience = if message.is_owed_an_answer { *timeout } else { SILENCE.min(*timeout) };
+            match open.exchange(&message.bytes, &message.control_id, patience).await {
+                // Silence was asked for; the connection goes on.
+                Err(Error::Unanswered { .. }) if !message.is_owed_an_answer => Ok(None),
+                answer => answer.map(|it| Some(it.into())),
+            }
+        }
     }
 }
 
@@ -241,11 +293,7 @@ impl Line {
         }
     }
 
-    fn answered(
-        message: &Message,
-        answer: Result<Option<Acknowledgement>, connection::Error>,
-        took: Duration,
-    ) -> Self {
+    fn answered(message: &Message, answer: Result<Option<Answer>, Error>, took: Duration) -> Self {
         let line = Self {
             file: message.file.to_string(),
             index: message.index,
@@ -257,16 +305,9 @@ impl Line {
         };
         match answer {
             Ok(None) => line,
-            Ok(Some(answer)) => Self {
-                ack: Some(answer.code.as_str()),
-                is_accepted: answer.code.outcome() == acknowledgement::Outcome::Accept,
-                errors: answer
-                    .problems
-                    .into_iter()
-                    .map(|it| Told { code: it.code, location: it.location, text: it.text })
-                    .collect(),
-                ..line
-            },
+            Ok(Some(Answer { ack, is_accepted, errors })) => {
+                Self { ack: Some(ack), is_accepted, errors, ..line }
+            }
             Err(error) => {
                 let told =
                     Told { code: error.word().to_owned(), location: String::new(), text: error.told() };
@@ -297,7 +338,7 @@ impl Tally {
         match self.format {
             Format::Json => output::json(line),
             Format::Plain => {
-                let ack = line.ack.unwrap_or("--");
+                let ack = line.ack.as_deref().unwrap_or("--");
                 let mut text = format!(
                     "{ack}  {}  {} #{}  {} ms",
                     line.control_id,

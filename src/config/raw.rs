@@ -146,12 +146,76 @@ pub(crate) struct Feed {
     pub on_store_failure: OnStoreFailure,
     #[serde(default)]
     pub dangerous_any_sender: bool,
+    /// For `sftp_poll`: the laboratory's server, and how files are fetched from it.
+    #[serde(default)]
+    pub poll: Option<Poll>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FeedKind {
     Mllp,
+    SftpPoll,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Poll {
+    pub address: String,
+    pub user: String,
+    /// A line of the server's public key, or its SHA256 fingerprint.
+    #[serde(default)]
+    pub host_key: String,
+    pub key: PollKey,
+    pub folder: String,
+    #[serde(default = "hl7_files")]
+    pub pattern: String,
+    #[serde(default = "a_minute")]
+    pub every_ms: u64,
+    #[serde(default = "ten_seconds")]
+    pub stable_ms: u64,
+    #[serde(default)]
+    pub take: Take,
+    #[serde(default = "done")]
+    pub marker: String,
+    #[serde(default)]
+    pub after: After,
+    #[serde(default)]
+    pub archive_folder: Option<String>,
+    #[serde(default)]
+    pub receipts_folder: Option<String>,
+    #[serde(default = "thirty_two_mebibytes")]
+    pub file_bytes_max: u64,
+}
+
+/// A private key by reference, or the agent that `SSH_AUTH_SOCK` names.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PollKey {
+    #[serde(default)]
+    pub file: Option<String>,
+    #[serde(default)]
+    pub env: Option<String>,
+    #[serde(default)]
+    pub agent: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Take {
+    #[default]
+    Any,
+    Marker,
+    Rename,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum After {
+    Archive,
+    Delete,
+    #[default]
+    Leave,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -165,4 +229,24 @@ pub(crate) enum OnStoreFailure {
 
 fn production() -> Vec<String> {
     vec!["P".to_owned()]
+}
+
+fn hl7_files() -> String {
+    "*.hl7".to_owned()
+}
+
+const fn a_minute() -> u64 {
+    60_000
+}
+
+const fn ten_seconds() -> u64 {
+    10_000
+}
+
+fn done() -> String {
+    ".done".to_owned()
+}
+
+const fn thirty_two_mebibytes() -> u64 {
+    33_554_432
 }

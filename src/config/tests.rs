@@ -5,6 +5,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use russh::keys::Algorithm;
+use russh::keys::PrivateKey;
+use russh::keys::key::safe_rng;
+use russh::keys::ssh_key::LineEnding;
+
 use super::Config;
 use super::DEFAULTS;
 use super::load;
@@ -18,6 +23,13 @@ fn read(text: &str, environment: &[(&str, &str)]) -> Result<(Config, Vec<Diagnos
     let environment: BTreeMap<String, String> =
         environment.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
     load(Some(&file), &environment)
+}
+
+/// A private key, and the line of its public half.
+fn poll_key() -> (String, String) {
+    let key = PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519).unwrap();
+    let text = key.to_openssh(LineEnding::LF).unwrap().to_string();
+    (text, key.public_key().to_openssh().unwrap())
 }
 
 fn complaints(text: &str) -> Vec<(String, String)> {
@@ -39,9 +51,11 @@ fn the_example_laboratory_in_the_comments_is_valid() {
         .lines()
         .filter_map(|line| line.strip_prefix("#: "))
         .fold(String::new(), |all, line| all + line + "\n");
-    let (config, _) = read(&example, &[]).unwrap();
+    let (config, _) = read(&example, &[("POLL_KEY", &poll_key().0)]).unwrap();
     assert_eq!(config.feeds.for_sender("LAB|FAC").unwrap().name, "standard-mllp");
     assert!(config.feeds.for_sender("LAB|OTHER").is_none());
+    let [(feed, poll)] = config.polls.as_slice() else { panic!("one feed fetches") };
+    assert_eq!((feed.name.as_str(), poll.address.as_str()), ("standard-files", "sftp.lab.example:22"));
 }
 
 #[test]
@@ -102,4 +116,55 @@ fn wrong_values_are_refused_with_their_own_codes() {
     ] {
         assert_eq!(complaints(text).first().map(|it| it.0.as_str()), Some(code), "{text}");
     }
+}
+
+/// What is said of a polled feed with these keys over those that are right.
+fn poll_complaints(lines: &[&str], without: &[&str]) -> Vec<(String, String)> {
+    let (key, host) = poll_key();
+    let right = [
+        ("address", "\"lab.example:22\"".to_owned()),
+        ("user", "\"clinic\"".to_owned()),
+        ("host_key", format!("\"{host}\"")),
+        ("key", "{ env = \"POLL_KEY\" }".to_owned()),
+        ("folder", "\"/out\"".to_owned()),
+    ];
+    let is_given = |key: &str| lines.iter().any(|line| line.starts_with(&format!("{key} ")));
+    let kept = right.iter().filter(|(key, _)| !is_given(key) && !without.contains(key));
+    let kept: Vec<String> = kept.map(|(key, value)| format!("{key} = {value}")).collect();
+    let text = format!(
+        "[[lab]]\nname = \"a\"\nmapping = \"standard\"\n[[lab.feed]]\nname = \"f\"\nkind = \"sftp_poll\"\n[lab.feed.poll]\n{}\n{}\n",
+        kept.join("\n"),
+        lines.join("\n"),
+    );
+    match read(&text, &[("POLL_KEY", &key)]) {
+        Ok(_) => Vec::new(),
+        Err(found) => found.into_iter().map(|it| (it.code.to_string(), it.position)).collect(),
+    }
+}
+
+#[test]
+fn a_polled_feed_is_refused_for_each_thing_that_is_wrong() {
+    assert_eq!(poll_complaints(&[], &[]), []);
+    let check = |line: &str, code: &str, key: &str| {
+        let expected = (code.to_owned(), format!("lab.feed `f` poll.{key}"));
+        assert_eq!(poll_complaints(&[line], &[]), [expected], "{line}");
+    };
+    check("host_key = \"\"", "C045", "host_key");
+    check("host_key = \"ssh-ed25519 AAAA\"", "C045", "host_key");
+    check("host_key = \"SHA256:short\"", "C045", "host_key");
+    check("key = { agent = true, env = \"POLL_KEY\" }", "C046", "key");
+    check("key = { env = \"UNSET\" }", "C005", "key");
+    check("key = { agent = true }", "C049", "key");
+    check("address = \"lab.example\"", "C047", "address");
+    check("address = \":22\"", "C047", "address");
+    check("user = \"\"", "C047", "user");
+    check("folder = \"\"", "C047", "folder");
+    check("pattern = \"in/*.hl7\"", "C047", "pattern");
+    check("every_ms = 0", "C047", "every_ms");
+    check("take = \"marker\"\nmarker = \"\"", "C047", "marker");
+    check("after = \"archive\"", "C047", "archive_folder");
+    check("after = \"archive\"\narchive_folder = \"/out/\"", "C047", "archive_folder");
+    check("file_bytes_max = 1_000_000_000", "C047", "file_bytes_max");
+    assert_eq!(poll_complaints(&[], &["host_key"])[0].0, "C045", "not pinned");
+    assert_eq!(complaints("[[lab]]\nname = \"a\"\nmapping = \"standard\"\n[[lab.feed]]\nname = \"f\"\nkind = \"sftp_poll\"\n")[0].0, "C048");
 }

@@ -10,6 +10,7 @@ mod datatypes;
 mod outcome;
 mod resources;
 pub mod text;
+pub mod xml;
 
 use std::borrow::Cow;
 

@@ -70,7 +70,8 @@ mod tests {
     #[test]
     fn one_thing_reads_as_a_list_of_one() {
         let one = Node::Text("one".to_owned());
-        assert_eq!(one.items(), [one.clone()]);
+        assert_eq!(one.items().len(), 1);
+        assert!(one.items().first() == Some(&one));
         assert_eq!(Node::List(vec![one.clone(), Node::Null]).items().len(), 2);
         assert!(Node::Null.items().is_empty());
     }

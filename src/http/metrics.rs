@@ -13,6 +13,7 @@ use axum::response::Response;
 use crate::http::State;
 use crate::http::problem::Refused;
 use crate::pipeline::Pipeline;
+use crate::pipeline::fetches;
 use crate::pipeline::records::job;
 use crate::pipeline::records::message;
 use crate::pipeline::review;
@@ -55,6 +56,20 @@ fn text(pipeline: &Pipeline) -> Result<String, store::Error> {
     let clinics: Vec<String> = clinics.into_iter().collect();
     page.family("gateway_critical_unseen", "gauge", "Emergencies that no clinician has opened.");
     page.sample("gateway_critical_unseen", review::critical_unseen(store, &clinics)?);
+    for (family, help, prefix) in [
+        ("gateway_feed_files_fetched", "Files taken from a laboratory's server.", fetches::TAKEN_PREFIX),
+        (
+            "gateway_feed_poll_failures",
+            "Looks at a laboratory's server, and files on it, that failed.",
+            fetches::FAILURES_PREFIX,
+        ),
+    ] {
+        page.family(family, "counter", help);
+        for (name, count) in store.counters(prefix)? {
+            let feed = name.strip_prefix(prefix).unwrap_or_default();
+            page.sample(&format!("{family}{{feed=\"{feed}\"}}"), count);
+        }
+    }
     page.family("gateway_jobs_waiting", "gauge", "Jobs in all lanes, counted to a thousand.");
     page.sample("gateway_jobs_waiting", job::waiting(store)?);
     page.family("gateway_store_writable", "gauge", "1 while the store takes changes.");

@@ -7,6 +7,7 @@
 pub mod call;
 pub mod case;
 pub mod clinic;
+pub mod fetched;
 pub mod job;
 pub mod message;
 pub mod order;

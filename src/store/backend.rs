@@ -46,6 +46,8 @@ tables! {
     /// Durable counts by name, eight bytes big-endian. Written by the backend itself.
     Counters = "counters",
     Documents = "documents",
+    /// Files taken from laboratories' servers, by feed and a keyed digest of what each is known by.
+    Fetched = "fetched",
     Holds = "holds",
     /// Blind index and row key, to nothing.
     Index = "index",

@@ -173,6 +173,17 @@ impl TestGateway {
         gateway
     }
 
+    /// Changes the configuration of the next start.
+    pub(crate) fn configure(&self, setup: &Setup) {
+        fs::write(self.folder.path().join("gateway.toml"), configuration(setup)).unwrap();
+    }
+
+    /// Whether a log line holds all of these.
+    pub(crate) fn has_logged(parts: &[&str]) -> bool {
+        let log = String::from_utf8_lossy(&LOG.lock().unwrap()).into_owned();
+        log.lines().any(|line| parts.iter().all(|part| line.contains(part)))
+    }
+
     /// Starts the gateway on the folder as it is.
     pub(crate) async fn start_again(&mut self) {
         let file = self.folder.path().join("gateway.toml");

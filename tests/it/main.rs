@@ -31,4 +31,6 @@ mod outbox;
 #[cfg(test)]
 mod schemas;
 #[cfg(test)]
+mod sftp_poll;
+#[cfg(test)]
 mod store;
