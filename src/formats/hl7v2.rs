@@ -23,6 +23,7 @@ mod escape;
 mod location;
 pub mod path;
 pub mod timestamp;
+pub mod xml;
 
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,8 @@ mod documents;
 #[cfg(test)]
 mod fhir;
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod journeys;
