@@ -82,7 +82,9 @@ fn holds_messages(path: &Path, format: Format) -> bool {
         fs::File::open(path).and_then(|file| file.take(BEGINNING_BYTES as u64).read_to_end(&mut beginning));
     let text = String::from_utf8_lossy(&beginning);
     let text = text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{b}'));
-    let is_hl7 = || ["MSH", "FHS", "BHS"].iter().any(|name| text.starts_with(name)) || text.contains("urn:hl7-org:v2xml");
+    let is_hl7 = || {
+        ["MSH", "FHS", "BHS"].iter().any(|name| text.starts_with(name)) || text.contains("urn:hl7-org:v2xml")
+    };
     read.is_err() || format == Format::Hl7v2 && is_hl7()
 }
 

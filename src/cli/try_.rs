@@ -25,6 +25,7 @@ use crate::clock::SystemClock;
 use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
 use crate::diagnostic::nearest;
+use crate::formats::hl7v2;
 use crate::formats::hl7v2::batch;
 
 #[derive(Debug, clap::Args)]
@@ -114,7 +115,8 @@ fn messages<'a>(
     bytes: &'a [u8],
     clock: &'a SystemClock,
 ) -> impl Iterator<Item = Message> + 'a {
-    let is_hl7 = reader.mapping.format() == mapping::language::Format::Hl7v2;
+    let is_hl7 =
+        reader.mapping.format() == mapping::language::Format::Hl7v2 && !hl7v2::xml::looks_like_xml(bytes);
     // Only HL7 v2 has many messages one after the other; anything else is one document.
     let split = batch::split(if is_hl7 { bytes } else { &[] });
     let mut ranges: Vec<_> = split.messages().collect();

@@ -55,7 +55,9 @@ fn catalog() -> Catalog {
 
 /// The message of an example: `message.` and the ending of its format.
 fn message_of(example: &Path) -> Vec<u8> {
-    let found = ["hl7", "json", "xml", "csv"].iter().find_map(|it| fs::read(example.join(format!("message.{it}"))).ok());
+    let found = ["hl7", "json", "xml", "csv"]
+        .iter()
+        .find_map(|it| fs::read(example.join(format!("message.{it}"))).ok());
     found.unwrap_or_else(|| panic!("{} has no message", example.display()))
 }
 
@@ -75,7 +77,9 @@ fn read_examples(takes: impl Fn(Format) -> bool) -> Vec<(PathBuf, Vec<u8>, Readi
     let catalog = catalog();
     let mut examples = Vec::new();
     for lab in folders(&mappings().join("labs")) {
-        let Some(mapping) = catalog.lab(name(&lab)).filter(|mapping| takes(mapping.format())) else { continue };
+        let Some(mapping) = catalog.lab(name(&lab)).filter(|mapping| takes(mapping.format())) else {
+            continue;
+        };
         for example in folders(&lab.join("examples")) {
             let bytes = message_of(&example);
             let reading = mapping.read_bytes(&bytes);

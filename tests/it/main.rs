@@ -36,3 +36,5 @@ mod schemas;
 mod sftp_poll;
 #[cfg(test)]
 mod store;
+#[cfg(test)]
+mod traps;

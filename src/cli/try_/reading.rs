@@ -115,7 +115,7 @@ impl Reader<'_> {
     }
 
     fn read_or_panic(&self, bytes: &[u8], around: &[Deviation]) -> Message {
-        if self.mapping.format() != Format::Hl7v2 {
+        if self.mapping.format() != Format::Hl7v2 || hl7v2::xml::looks_like_xml(bytes) {
             let reading = self.mapping.read_bytes(bytes);
             let is_readable_result = reading.reports.iter().any(|report| report.results().next().is_some());
             return self.finish(reading, is_readable_result, |reports, _| Results::of_document(reports));

@@ -61,8 +61,16 @@ pub(super) fn compile(lab: &str, files: &BTreeMap<String, String>) -> Result<Map
     let text = files.get(&name).map_or("", String::as_str);
     let source = Source { file: &shown, text };
     let (document, errors) = DeTable::parse_recoverable(text);
-    let mut compiler =
-        Compiler { lab, files, source, format: Format::Hl7v2, has_columns: false, diagnostics: Vec::new(), rules: Vec::new(), tables: BTreeMap::new() };
+    let mut compiler = Compiler {
+        lab,
+        files,
+        source,
+        format: Format::Hl7v2,
+        has_columns: false,
+        diagnostics: Vec::new(),
+        rules: Vec::new(),
+        tables: BTreeMap::new(),
+    };
     for error in errors {
         let span = source.span(error.span().unwrap_or(0..0), "here");
         let message = format!("the file is not TOML: {}", error.message().lines().next().unwrap_or_default());
@@ -115,7 +123,8 @@ impl Compiler<'_> {
     fn document(&mut self, document: &DeTable<'_>) -> Option<Mapping> {
         self.head(document);
         let mut known = vec!["schema", "lab", "format", "ignore"];
-        known.extend(language::SECTIONS.iter().filter(|it| self.format != Format::Hl7v2 || **it != "message"));
+        known
+            .extend(language::SECTIONS.iter().filter(|it| self.format != Format::Hl7v2 || **it != "message"));
         if self.format == Format::Csv {
             known.push("delimiter");
         }

@@ -33,6 +33,7 @@ use crate::clinical::mapping::plan::Mapping;
 use crate::clinical::model::Report;
 use crate::diagnostic::Diagnostic;
 use crate::formats::csv;
+use crate::formats::fhir;
 use crate::formats::hl7v2;
 use crate::formats::json;
 use crate::formats::tree::Node;
@@ -93,6 +94,19 @@ impl Mapping {
     /// Reads a message as it was kept, in whatever way its format is written.
     pub fn read_bytes(&self, raw: &[u8]) -> Reading {
         match self.format {
+            Format::Hl7v2 if hl7v2::xml::looks_like_xml(raw) => match hl7v2::xml::convert(raw) {
+                Ok(converted) => {
+                    let mut reading = self.read_decoded(&hl7v2::decode(&converted.er7));
+                    let told: Vec<_> =
+                        converted.deviations.iter().map(hl7v2::xml::Deviation::diagnostic).collect();
+                    if reading.status == Status::Mapped && crate::diagnostic::has_errors(&told) {
+                        reading.status = Status::Held;
+                    }
+                    reading.diagnostics.splice(0..0, told);
+                    reading
+                }
+                Err(error) => Reading::unreadable(error.diagnostic()),
+            },
             Format::Hl7v2 => self.read_decoded(&hl7v2::decode(raw)),
             Format::Csv => match csv::decode(raw, self.delimiter) {
                 Ok(table) => self.read_table(&table),
@@ -110,7 +124,9 @@ impl Mapping {
     pub fn control_id(&self, raw: &[u8]) -> Option<String> {
         let id = match self.format {
             Format::Hl7v2 => {
-                let decoded = hl7v2::decode(raw);
+                let converted = hl7v2::xml::looks_like_xml(raw).then(|| hl7v2::xml::convert(raw));
+                let converted = converted.transpose().ok()?;
+                let decoded = hl7v2::decode(converted.as_ref().map_or(raw, |it| it.er7.as_slice()));
                 decoded.message?.header().field(10).component(1).text().trim().to_owned()
             }
             Format::Csv => return None,
@@ -121,6 +137,9 @@ impl Mapping {
 
     /// Decodes JSON, or in FHIR XML where the first character says so.
     fn tree(&self, raw: &[u8]) -> Result<Node, Box<Diagnostic>> {
+        if self.format == Format::Fhir && is_xml(raw) {
+            return fhir::xml::decode(raw).map_err(|error| Box::new(error.diagnostic()));
+        }
         json::decode(raw).map_err(|error| Box::new(error.diagnostic()))
     }
 
@@ -165,6 +184,12 @@ impl Mapping {
         let reports = if status == Status::Rejected { Vec::new() } else { reports };
         Reading { status, reports, diagnostics: reader.gaps.diagnostics, ledger }
     }
+}
+
+/// Whether the first character is that of XML; the bytes may begin with a mark of their order.
+fn is_xml(raw: &[u8]) -> bool {
+    let raw = raw.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(raw);
+    raw.starts_with(b"\xFF\xFE") || raw.starts_with(b"\xFE\xFF") || raw.trim_ascii_start().starts_with(b"<")
 }
 
 /// MSH-9 says ORU^R01, in its parts or (before 2.3.1, and from some senders since) as the structure's name alone.

@@ -16,8 +16,7 @@ pub const RESULT_SEGMENTS: [&str; 4] = ["OBR", "OBX", "NTE", "SPM"];
 /// The parts of a declared date, as `format` names them.
 pub const DATE_PARTS: [&str; 6] = ["YYYY", "MM", "DD", "HH", "mm", "ss"];
 /// FHIR's resources that carry results.
-pub const RESULT_RESOURCES: [&str; 3] =
-    ["DiagnosticReport", "Observation", "Specimen"];
+pub const RESULT_RESOURCES: [&str; 3] = ["DiagnosticReport", "Observation", "Specimen"];
 /// What may stand between the cells of a table, in the order of the decoder's own list.
 pub const DELIMITERS: [&str; 4] = ["comma", "semicolon", "tab", "pipe"];
 pub const DECISIONS: [&str; 3] = ["hold", "reject", "keep"];
@@ -296,7 +295,8 @@ fn section_schema(section: &str) -> Value {
 /// One column of results, where each row is a patient: any rule of a result but its value, which is the column.
 fn column_schema() -> Value {
     let mut properties = Map::new();
-    properties.insert("column".into(), json!({ "type": "string", "description": "the column of its values" }));
+    properties
+        .insert("column".into(), json!({ "type": "string", "description": "the column of its values" }));
     for field in Field::ALL.iter().filter(|field| field.section() == "result") {
         properties.insert(field.name().into(), rule_schema(*field));
     }

@@ -26,7 +26,10 @@ pub enum Step {
     /// What a FHIR reference points at.
     Resolve,
     /// Of which the member that these names lead to is this text.
-    Where { names: Vec<String>, value: String },
+    Where {
+        names: Vec<String>,
+        value: String,
+    },
 }
 
 /// Why a text is no path.
@@ -226,7 +229,9 @@ mod tests {
 
     #[test]
     fn what_is_no_path_is_refused() {
-        for text in ["", "a..b", "a.where(b=c)", "a.exists()", "a[x]", "a.ofType(", "a)", "a b", "a.where(b='c)"] {
+        for text in
+            ["", "a..b", "a.where(b=c)", "a.exists()", "a[x]", "a.ofType(", "a)", "a b", "a.where(b='c)"]
+        {
             assert!(Path::fhir(text).is_err(), "{text}");
         }
     }

@@ -10,9 +10,9 @@ use crate::clinical::mapping::compile::NOT_A_PATH;
 use crate::clinical::mapping::compile::Node;
 use crate::clinical::mapping::compile::UNKNOWN_WORD;
 use crate::clinical::mapping::language;
+use crate::clinical::mapping::language::DATE_PARTS;
 use crate::clinical::mapping::language::Field;
 use crate::clinical::mapping::language::Format;
-use crate::clinical::mapping::language::DATE_PARTS;
 use crate::clinical::mapping::language::RESULT_RESOURCES;
 use crate::clinical::mapping::plan::Column;
 use crate::clinical::mapping::plan::Lookup;
@@ -33,11 +33,15 @@ impl Compiler<'_> {
                 "write a path as HL7 does: `OBX-6`, `PID-5.1`, `PID-3[type=NH].1`",
             ),
             Format::Fhir => (
-                tree::Path::fhir(text).map(Path::Tree).map_err(|error| format!("no FHIRPath we read: {error}")),
+                tree::Path::fhir(text)
+                    .map(Path::Tree)
+                    .map_err(|error| format!("no FHIRPath we read: {error}")),
                 "write it as FHIRPath does: `code`, `identifier.where(system='…').value`, `result.resolve()`",
             ),
             Format::Json => (
-                tree::Path::pointer(text).map(Path::Tree).map_err(|error| format!("no JSON pointer: {error}")),
+                tree::Path::pointer(text)
+                    .map(Path::Tree)
+                    .map_err(|error| format!("no JSON pointer: {error}")),
                 "write `/user/dob` from the document, or `units` from the place at hand",
             ),
             Format::Csv => (
@@ -112,7 +116,8 @@ impl Compiler<'_> {
     /// `[[result.column]]`: what they do not say is as `[result]` says.
     pub(super) fn columns(&mut self, node: &Node<'_>, mapping: &Mapping) -> Vec<Column> {
         let Some(items) = node.get_ref().as_array().filter(|items| items.len() <= COLUMNS_MAX) else {
-            let wanted = format!("a list of at most {COLUMNS_MAX}: begin each entry with `[[result.column]]`");
+            let wanted =
+                format!("a list of at most {COLUMNS_MAX}: begin each entry with `[[result.column]]`");
             self.wrong_type(node.span(), "column", &wanted);
             return Vec::new();
         };
@@ -135,7 +140,8 @@ impl Compiler<'_> {
                 else {
                     continue;
                 };
-                let id = self.rule(&format!("result.column.{}", field.name()), field.kind(), key.span(), node);
+                let id =
+                    self.rule(&format!("result.column.{}", field.name()), field.kind(), key.span(), node);
                 column.rules.extend(self.inherit(field, id, mapping));
             }
             columns.push(column);

@@ -91,7 +91,8 @@ impl<'a> Gaps<'a> {
             .map(|coding| coding.code.clone())
             .or_else(|| code.text.clone())
             .unwrap_or_default();
-        let known = code.codings.iter().filter_map(|coding| coding.system.as_ref()).any(coding_system::is_public);
+        let known =
+            code.codings.iter().filter_map(|coding| coding.system.as_ref()).any(coding_system::is_public);
         let interpretable = match (&rule.lookup, row(rule, &sent)) {
             (Lookup::Tables(_), Some(row)) => {
                 let target = row.target.clone();
@@ -226,8 +227,7 @@ impl<'a> Gaps<'a> {
         if sex.is_none() {
             let message = format!("administrative sex `{sent}` is not in the table");
             let help = "the report is read without it; ranges by sex do not apply";
-            let diagnostic =
-                Diagnostic::warning(code::SEX_UNKNOWN, message).at(at.to_string()).help(help);
+            let diagnostic = Diagnostic::warning(code::SEX_UNKNOWN, message).at(at.to_string()).help(help);
             match rule.unmapped {
                 None | Some(Decision::Keep) => self.diagnostics.push(diagnostic),
                 Some(decision) => {
@@ -297,8 +297,7 @@ impl<'a> Gaps<'a> {
                 "{count} times have no offset, and the mapping no `time_zone`: only their dates are certain"
             ),
         };
-        let help =
-            "add `time_zone = \"Europe/London\"` to `[report]`, if that is where they were written";
+        let help = "add `time_zone = \"Europe/London\"` to `[report]`, if that is where they were written";
         self.warn(code::NO_OFFSET, at, message, help);
     }
 }

@@ -382,7 +382,9 @@ impl<'a, 'm> Reader<'a, 'm> {
             let help = format!(
                 "nothing need be done; to silence this, add `[[ignore]]` with `path = \"{name}\"` to {mapping}"
             );
-            self.gaps.diagnostics.push(Diagnostic::info(code::UNREAD, message).at(first.to_string()).help(help));
+            self.gaps
+                .diagnostics
+                .push(Diagnostic::info(code::UNREAD, message).at(first.to_string()).help(help));
         }
     }
 }

@@ -37,9 +37,11 @@ impl Mapping {
     /// Reads a table: each row one result, or one patient with a column for each.
     pub(super) fn read_table(&self, table: &csv::Table) -> Reading {
         let rows = table.rows.iter().map(|row| {
-            let cells = row.cells.iter().enumerate().map(|(at, cell)| {
-                (column_name(table, at), Node::Text(cell.clone()))
-            });
+            let cells = row
+                .cells
+                .iter()
+                .enumerate()
+                .map(|(at, cell)| (column_name(table, at), Node::Text(cell.clone())));
             Node::Object(cells.collect())
         });
         let root = Node::List(rows.collect());
@@ -106,12 +108,15 @@ impl Reader<'_, '_> {
                 self.gaps.error(code::MODIFIER, position, message, help);
                 self.mark_below(at);
             }
-            let method = self.position_if(at, |name| name == "method").filter(|position| position.ends_with(".request.method"));
+            let method = self
+                .position_if(at, |name| name == "method")
+                .filter(|position| position.ends_with(".request.method"));
             if let Some(position) = method
                 && self.document.node(at).text().is_some_and(|it| !METHODS.contains(&it))
             {
                 let help = "send corrections and withdrawals as a report with that status";
-                let message = "an entry is to be deleted, changed in part or looked up, which a report never is";
+                let message =
+                    "an entry is to be deleted, changed in part or looked up, which a report never is";
                 self.gaps.error(code::ENTRY_METHOD, position, message, help);
             }
         }

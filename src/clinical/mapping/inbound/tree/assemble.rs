@@ -88,11 +88,13 @@ impl Reader<'_, '_> {
         let known = drafts.iter().position(|draft| draft.key == key);
         if known.and_then(|known| drafts.get(known)).is_some_and(|draft| draft.report.patient != patient) {
             let message = "one report number is given for different patients";
-            let help = "ask the sender which patient the results are of; nothing of this message is used until then";
+            let help =
+                "ask the sender which patient the results are of; nothing of this message is used until then";
             let position = self.position(at);
             self.gaps.error(code::PATIENTS_DIFFER, position, message, help);
         }
-        let known = known.filter(|known| drafts.get(*known).is_some_and(|draft| draft.report.patient == patient));
+        let known =
+            known.filter(|known| drafts.get(*known).is_some_and(|draft| draft.report.patient == patient));
         let index = known.unwrap_or(drafts.len());
         if index == drafts.len() {
             let report = Report {
@@ -130,7 +132,12 @@ impl Reader<'_, '_> {
         {
             let help = "look whether the sender groups results as the mapping says";
             let position = self.position(at);
-            self.gaps.error(code::DISAGREE, position, "parts of one report have different order numbers", help);
+            self.gaps.error(
+                code::DISAGREE,
+                position,
+                "parts of one report have different order numbers",
+                help,
+            );
         }
         draft.report.order_number = draft.report.order_number.take().or(order_number);
     }
@@ -141,7 +148,8 @@ impl Reader<'_, '_> {
             && let Some((_, rule)) = self.rule(Field::FillerNumber, scope)
         {
             let position = self.expected_at(rule, scope);
-            let help = "ask the sender for the laboratory's number: without it a correction cannot find its report";
+            let help =
+                "ask the sender for the laboratory's number: without it a correction cannot find its report";
             let diagnostic = Diagnostic::error(code::REQUIRED, "the report has no filler number");
             let diagnostic = diagnostic.spanning(rule.span.clone()).at(position).help(help);
             self.gaps.decide(Decision::Hold, diagnostic);
@@ -193,7 +201,12 @@ impl Reader<'_, '_> {
         if places.iter().any(|place| draft.patient != Some(*place)) {
             let help = "ask the sender whose it is; nothing of this message is used until then";
             let position = self.position(at);
-            self.gaps.error(code::PATIENTS_DIFFER, position, "it names another patient than its report", help);
+            self.gaps.error(
+                code::PATIENTS_DIFFER,
+                position,
+                "it names another patient than its report",
+                help,
+            );
         }
     }
 
@@ -217,7 +230,8 @@ impl Reader<'_, '_> {
         if index == draft.report.panels.len() {
             draft.report.panels.push(panel);
         } else if let Some(known) = draft.report.panels.get_mut(index) {
-            let new = panel.notes.into_iter().filter(|note| known.notes.iter().all(|it| it.text != note.text));
+            let new =
+                panel.notes.into_iter().filter(|note| known.notes.iter().all(|it| it.text != note.text));
             known.notes.extend(new.collect::<Vec<_>>());
         }
         self.results(&results, index, draft);
@@ -363,7 +377,8 @@ impl Reader<'_, '_> {
                 panel.status = status::of_panels(panel.results.iter().map(|it| of_result(it.status)));
             }
         }
-        report.status = withdrawn.unwrap_or_else(|| status::of_panels(report.panels.iter().map(|it| it.status)));
+        report.status =
+            withdrawn.unwrap_or_else(|| status::of_panels(report.panels.iter().map(|it| it.status)));
         report
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! What is read of a type is marked leaf by leaf, so that a member nobody knows stays unaccounted.
 
-use crate::clinical::mapping::inbound::tree::reader::Reader;
-use crate::clinical::mapping::inbound::tree::reader::Scope;
 use crate::clinical::mapping::inbound::code;
 use crate::clinical::mapping::inbound::gaps::Read;
+use crate::clinical::mapping::inbound::tree::reader::Reader;
+use crate::clinical::mapping::inbound::tree::reader::Scope;
 use crate::clinical::mapping::language::Field;
 use crate::clinical::mapping::language::Format;
 use crate::clinical::mapping::plan::Decision;
@@ -54,7 +54,8 @@ impl<'a, 'n> Reader<'a, 'n> {
             Some(damage) => damage.diagnostic(),
             None if has_comma(text) => {
                 let message = "the number has a comma, which may be a decimal point or mark thousands";
-                let help = "ask the sender to write numbers with a decimal point and nothing between thousands";
+                let help =
+                    "ask the sender to write numbers with a decimal point and nothing between thousands";
                 Diagnostic::error(code::DECIMAL_COMMA, message).help(help)
             }
             None => return false,
@@ -73,7 +74,13 @@ impl<'a, 'n> Reader<'a, 'n> {
         let at = self.first(rule, scope)?;
         if !self.is_object(at) {
             let text = self.text_at(at)?;
-            let is_number = matches!(field, Field::FillerNumber | Field::OrderNumber | Field::SpecimenAccession | Field::SpecimenPlacerNumber);
+            let is_number = matches!(
+                field,
+                Field::FillerNumber
+                    | Field::OrderNumber
+                    | Field::SpecimenAccession
+                    | Field::SpecimenPlacerNumber
+            );
             if is_number && Damage::of(text).is_some() {
                 self.is_damaged(at, text, &rule.1.name);
             }
@@ -197,8 +204,8 @@ impl<'a, 'n> Reader<'a, 'n> {
         let codings = self.document.members(at, "coding");
         let codings = if codings.is_empty() { vec![at] } else { codings };
         for coding in codings {
-            let [system, value, display, version] =
-                ["system", "code", "display", "version"].map(|name| self.part(coding, name).map(str::to_owned));
+            let [system, value, display, version] = ["system", "code", "display", "version"]
+                .map(|name| self.part(coding, name).map(str::to_owned));
             // Which of several a person chose changes nothing of what they say.
             self.part(coding, "userSelected");
             match value {
@@ -258,7 +265,8 @@ impl<'a, 'n> Reader<'a, 'n> {
             let kind = kinds.first().map(|at| self.code_at(*at)).unwrap_or_default();
             let Some(value) = value else { continue };
             let bare = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
-            let is_known = |it: &Identifier| it.kind != IdentifierKind::Other && bare(it.value.expose()) == bare(value);
+            let is_known =
+                |it: &Identifier| it.kind != IdentifierKind::Other && bare(it.value.expose()) == bare(value);
             if !identifiers.iter().any(is_known) {
                 identifiers.push(Identifier {
                     kind: IdentifierKind::Other,
@@ -297,7 +305,13 @@ impl<'a, 'n> Reader<'a, 'n> {
         let type_code = self.part(at, "use").map(str::to_owned);
         let whole = self.secret(at, "text");
         let family = self.secret(at, "family").or_else(|| whole.filter(|_| given.is_empty()));
-        PersonName { family, given: given.into_iter().map(Sensitive::new).collect(), prefix, suffix, type_code }
+        PersonName {
+            family,
+            given: given.into_iter().map(Sensitive::new).collect(),
+            prefix,
+            suffix,
+            type_code,
+        }
     }
 
     pub(super) fn addresses(&mut self, scope: Scope) -> Vec<Address> {
@@ -389,8 +403,9 @@ impl<'a, 'n> Reader<'a, 'n> {
 
 /// A comma between digits, in what is otherwise a number or a range of two.
 fn has_comma(text: &str) -> bool {
-    let is_numeric =
-        |c: char| c.is_ascii_digit() || matches!(c, ',' | '.' | '-' | '–' | '<' | '>' | '=' | '≤' | '≥' | '+' | ' ');
+    let is_numeric = |c: char| {
+        c.is_ascii_digit() || matches!(c, ',' | '.' | '-' | '–' | '<' | '>' | '=' | '≤' | '≥' | '+' | ' ')
+    };
     let is_between = |it: &[u8]| matches!(it, [a, b',', b] if a.is_ascii_digit() && b.is_ascii_digit());
     text.chars().all(is_numeric) && text.as_bytes().windows(3).any(is_between)
 }

@@ -14,9 +14,30 @@ use crate::formats::tree::Step;
 
 /// The types that a choice such as `value[x]` may end in.
 const CHOICES: [&str; 24] = [
-    "Quantity", "CodeableConcept", "String", "Boolean", "Integer", "Range", "Ratio", "SampledData", "Time",
-    "DateTime", "Period", "Instant", "Date", "Timing", "Attachment", "Reference", "Identifier", "Coding",
-    "Decimal", "Uri", "Code", "Age", "Duration", "Markdown",
+    "Quantity",
+    "CodeableConcept",
+    "String",
+    "Boolean",
+    "Integer",
+    "Range",
+    "Ratio",
+    "SampledData",
+    "Time",
+    "DateTime",
+    "Period",
+    "Instant",
+    "Date",
+    "Timing",
+    "Attachment",
+    "Reference",
+    "Identifier",
+    "Coding",
+    "Decimal",
+    "Uri",
+    "Code",
+    "Age",
+    "Duration",
+    "Markdown",
 ];
 
 /// How a place is called by its parent.

@@ -1,9 +1,9 @@
 //! Dates and times in ISO 8601 as FHIR has them, or as the mapping declares.
 
-use crate::clinical::mapping::language::DATE_PARTS;
 use crate::clinical::mapping::inbound::code;
 use crate::clinical::mapping::inbound::tree::reader::Reader;
 use crate::clinical::mapping::inbound::tree::reader::Scope;
+use crate::clinical::mapping::language::DATE_PARTS;
 use crate::clinical::mapping::language::Field;
 use crate::clinical::mapping::language::Format;
 use crate::clinical::mapping::plan::Decision;
@@ -55,7 +55,10 @@ impl Reader<'_, '_> {
         let Some((stamp, fraction)): Option<(Timestamp, &str)> = read else {
             let wanted = format.unwrap_or("YYYY-MM-DD, or a time as YYYY-MM-DDTHH:mm:ss+00:00");
             let message = format!("not a date or time as `{wanted}` has it");
-            let help = format!("ask the sender to write it so, or declare how it is written: `format = \"{}\"`", format.unwrap_or("DD/MM/YYYY"));
+            let help = format!(
+                "ask the sender to write it so, or declare how it is written: `format = \"{}\"`",
+                format.unwrap_or("DD/MM/YYYY")
+            );
             let position = self.position(at);
             self.gaps.decide(decision, Diagnostic::error(code::NOT_A_TIME, message).at(position).help(help));
             return None;
@@ -102,7 +105,8 @@ fn of_iso(sent: &str) -> Option<(Timestamp, &str)> {
     };
     let (clock, fraction) = clock.split_at_checked(clock.find('.').unwrap_or(clock.len()))?;
     let lengths: Vec<usize> = clock.split(':').map(str::len).collect();
-    let is_fraction = fraction.strip_prefix('.').is_none_or(|it| !it.is_empty() && it.bytes().all(|b| b.is_ascii_digit()));
+    let is_fraction =
+        fraction.strip_prefix('.').is_none_or(|it| !it.is_empty() && it.bytes().all(|b| b.is_ascii_digit()));
     if date.len() != 10 || !matches!(lengths.as_slice(), [2, 2] | [2, 2, 2]) || !is_fraction {
         return None;
     }

@@ -1,6 +1,5 @@
 //! Finds what a rule's paths name in a tree, and keeps the account of every leaf.
 
-use crate::clinical::mapping::language::RESULT_RESOURCES;
 use crate::clinical::mapping::inbound::code;
 use crate::clinical::mapping::inbound::gaps::Gaps;
 use crate::clinical::mapping::inbound::ledger::Ledger;
@@ -11,6 +10,7 @@ use crate::clinical::mapping::inbound::ledger::Use;
 use crate::clinical::mapping::inbound::tree::document::Document;
 use crate::clinical::mapping::language::Field;
 use crate::clinical::mapping::language::Format;
+use crate::clinical::mapping::language::RESULT_RESOURCES;
 use crate::clinical::mapping::plan::Mapping;
 use crate::clinical::mapping::plan::Path;
 use crate::clinical::mapping::plan::Rule;
@@ -65,7 +65,14 @@ impl<'a, 'n> Reader<'a, 'n> {
                 *part = Part::Other;
             }
         }
-        Self { mapping, gaps: Gaps::new(mapping), used: vec![false; document.len()], parts, document, uses: Vec::new() }
+        Self {
+            mapping,
+            gaps: Gaps::new(mapping),
+            used: vec![false; document.len()],
+            parts,
+            document,
+            uses: Vec::new(),
+        }
     }
 
     /// The rule of a field: that of the column at hand, else the section's.
@@ -104,7 +111,12 @@ impl<'a, 'n> Reader<'a, 'n> {
                 self.mark_below(at);
                 let help = "ask the sender to put what it refers to into the same Bundle";
                 let position = self.document.position(at);
-                self.gaps.error(code::UNRESOLVED, position, "the reference points at nothing in the document", help);
+                self.gaps.error(
+                    code::UNRESOLVED,
+                    position,
+                    "the reference points at nothing in the document",
+                    help,
+                );
             }
             for at in found.places {
                 if !places.contains(&at) {
@@ -205,7 +217,12 @@ impl<'a, 'n> Reader<'a, 'n> {
                     let first = rule.sources.first().map(ToString::to_string).unwrap_or_default();
                     let message = format!("`{}` was read from here: {first} is empty", rule.name);
                     let position = self.document.position(at);
-                    self.gaps.warn(code::FALLBACK, position, message, format!("ask the sender to fill {first}"));
+                    self.gaps.warn(
+                        code::FALLBACK,
+                        position,
+                        message,
+                        format!("ask the sender to fill {first}"),
+                    );
                 } else if chosen != Some(at) {
                     self.mark_below(at);
                 }
@@ -352,7 +369,9 @@ impl<'a, 'n> Reader<'a, 'n> {
         let mut gathered: Vec<(Diagnostic, usize, Vec<String>)> = Vec::new();
         for diagnostic in std::mem::take(&mut self.gaps.diagnostics) {
             let same = gathered.iter_mut().find(|(it, ..)| {
-                it.code == diagnostic.code && it.message == diagnostic.message && it.severity == diagnostic.severity
+                it.code == diagnostic.code
+                    && it.message == diagnostic.message
+                    && it.severity == diagnostic.severity
             });
             match same {
                 Some((first, count, places)) => {

@@ -184,7 +184,8 @@ impl Reader<'_, '_> {
             (Some(Decision::Reject), _) => Decision::Reject,
             _ => Decision::Hold,
         };
-        let position = rule.map_or_else(|| self.position(scope.at), |(_, rule)| self.expected_at(rule, scope));
+        let position =
+            rule.map_or_else(|| self.position(scope.at), |(_, rule)| self.expected_at(rule, scope));
         let help = "ask the sender for the code of what was measured";
         let diagnostic = Diagnostic::error(code::NO_RESULT_CODE, "the result does not say what was measured");
         self.gaps.decide(decision, diagnostic.at(position).help(help));
@@ -213,7 +214,8 @@ impl Reader<'_, '_> {
                 ["contentType", "data", "url", "title"].map(|name| self.part(at, name).map(str::to_owned))
             } else {
                 let text = self.text_at(at).map(str::to_owned);
-                let is_url = text.as_ref().is_some_and(|it| it.starts_with("http://") || it.starts_with("https://"));
+                let is_url =
+                    text.as_ref().is_some_and(|it| it.starts_with("http://") || it.starts_with("https://"));
                 if is_url { [None, None, text, None] } else { [None, text, None, None] }
             };
             let base64: Option<String> = data.map(|data| data.split_whitespace().collect());

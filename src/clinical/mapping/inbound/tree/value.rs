@@ -62,16 +62,27 @@ impl<'a, 'n> Reader<'a, 'n> {
         let Some(at) = self.first(rule, own) else {
             let read = absent(status, reasons);
             if matches!(read.value, Value::Absent { reason: AbsentReason::Unknown }) && reasons.is_empty() {
-                let help = "look at the notes beside it, or ask the laboratory; the result is shown without a value";
+                let help =
+                    "look at the notes beside it, or ask the laboratory; the result is shown without a value";
                 let position = self.expected_at(rule.1, scope);
-                self.gaps.warn(code::NO_VALUE, position, "the result has no value, and nothing says why", help);
+                self.gaps.warn(
+                    code::NO_VALUE,
+                    position,
+                    "the result has no value, and nothing says why",
+                    help,
+                );
             }
             return read;
         };
         if !reasons.is_empty() {
             let help = "ask the sender which of the two is meant";
             let position = self.position(at);
-            self.gaps.error(code::VALUE_AND_REASON, position, "the result has a value, and a reason why it has none", help);
+            self.gaps.error(
+                code::VALUE_AND_REASON,
+                position,
+                "the result has a value, and a reason why it has none",
+                help,
+            );
         }
         let decision = rule.1.unmapped.unwrap_or(Decision::Keep);
         let read = match self.document.node(at) {
@@ -95,12 +106,10 @@ impl<'a, 'n> Reader<'a, 'n> {
                 Some(value) => ReadValue { value, interpretable: true },
                 None => self.not_a_number(at, text, decision),
             },
-            (Some("DateTime" | "Date" | "Instant"), _) => {
-                match self.moment_at(at, false, None, decision) {
-                    Some(moment) => ReadValue { value: Value::Moment { moment }, interpretable: true },
-                    None => ReadValue { interpretable: false, ..whole() },
-                }
-            }
+            (Some("DateTime" | "Date" | "Instant"), _) => match self.moment_at(at, false, None, decision) {
+                Some(moment) => ReadValue { value: Value::Moment { moment }, interpretable: true },
+                None => ReadValue { interpretable: false, ..whole() },
+            },
             (Some(_), _) | (None, Some("ST" | "TX" | "FT")) => whole(),
             (None, _) => {
                 if self.is_damaged(at, text, &rule.name) {
@@ -108,7 +117,9 @@ impl<'a, 'n> Reader<'a, 'n> {
                 }
                 match number(text) {
                     Some(value) => ReadValue { value, interpretable: true },
-                    None if looks_numeric(text) || declared == Some("NM") => self.not_a_number(at, text, decision),
+                    None if looks_numeric(text) || declared == Some("NM") => {
+                        self.not_a_number(at, text, decision)
+                    }
                     None => whole(),
                 }
             }
@@ -267,7 +278,9 @@ impl<'a, 'n> Reader<'a, 'n> {
             return Some(Read { value: unit, interpretable: true });
         }
         let message = format!("the unit is `{words}` in words and `{code}` in UCUM, which are not the same");
-        let help = "ask the sender which is meant; taking the wrong one may be wrong by a factor of a hundred".to_owned();
+        let help =
+            "ask the sender which is meant; taking the wrong one may be wrong by a factor of a hundred"
+                .to_owned();
         let decision = rule.unmapped.unwrap_or(Decision::Hold);
         self.gaps.gap(decision, rule, code::UNIT_CONTRADICTS, position, message, help);
         let unit = Unit { sent: format!("{words} (UCUM: {code})"), ucum: None };
@@ -314,7 +327,9 @@ impl<'a, 'n> Reader<'a, 'n> {
         }
         for age in self.document.members(at, "age") {
             let [from, to] = ["low", "high"].map(|name| self.member_quantity(age, name));
-            let part = |it: Option<Quantity<'_>>| it.map(|it| format!("{} {}", it.as_sent(), it.unit_text().unwrap_or_default()));
+            let part = |it: Option<Quantity<'_>>| {
+                it.map(|it| format!("{} {}", it.as_sent(), it.unit_text().unwrap_or_default()))
+            };
             let ages = [part(from), part(to)].into_iter().flatten().collect::<Vec<_>>().join(" to ");
             conditions.push(format!("age {}", ages.trim()));
         }
@@ -407,7 +422,9 @@ fn are_same(rule: &Rule, one: &str, other: &str) -> bool {
     let canonical = |code: &str| {
         let code = code.replace("10^", "10*").replace("[iU]", "[IU]");
         let litres = |part: &str| match part {
-            "l" | "dl" | "cl" | "ml" | "ul" | "nl" | "pl" | "fl" => format!("{}L", part.trim_end_matches('l')),
+            "l" | "dl" | "cl" | "ml" | "ul" | "nl" | "pl" | "fl" => {
+                format!("{}L", part.trim_end_matches('l'))
+            }
             part => part.to_owned(),
         };
         code.split('/').map(litres).collect::<Vec<_>>().join("/")
