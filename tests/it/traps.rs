@@ -115,7 +115,8 @@ fn trap_06_a_range_by_sex_or_phase_is_text() {
 
 #[test]
 fn trap_07_and_08_a_value_of_another_scale_stays_as_sent() {
-    let reading = table(&["718-7,Haemoglobin,13.1,g/L,130-180,,F,", "4544-3,Haematocrit,42,L/L,0.37-0.47,,F,"]);
+    let reading =
+        table(&["718-7,Haemoglobin,13.1,g/L,130-180,,F,", "4544-3,Haematocrit,42,L/L,0.37-0.47,,F,"]);
     check(&reading, Status::Mapped, &[]);
     let found = results(&reading);
     assert_eq!((found[0].value.as_sent(), ucum(found[0])), ("13.1", Some("g/L")));
@@ -124,7 +125,8 @@ fn trap_07_and_08_a_value_of_another_scale_stays_as_sent() {
 
 #[test]
 fn trap_09_a_ucum_code_that_contradicts_its_words_is_not_interpreted() {
-    let message = include_str!("../../mappings/labs/standard-fhir/examples/ucum-contradicts-the-words/message.json");
+    let message =
+        include_str!("../../mappings/labs/standard-fhir/examples/ucum-contradicts-the-words/message.json");
     let reading = read("standard-fhir", message);
     check(&reading, Status::Mapped, &["F024"]);
     let result = results(&reading)[0];
@@ -142,7 +144,9 @@ fn trap_10_an_unknown_analyte_is_not_interpreted_or_holds() {
 
 #[test]
 fn trap_11_a_panel_header_without_value_is_no_result_with_one() {
-    let message = include_str!("../../mappings/labs/standard-fhir/examples/normal-full-blood-count-grouped/message.json");
+    let message = include_str!(
+        "../../mappings/labs/standard-fhir/examples/normal-full-blood-count-grouped/message.json"
+    );
     let reading = read("standard-fhir", message);
     check(&reading, Status::Mapped, &[]);
     assert_eq!(results(&reading).len(), 2);
@@ -150,7 +154,10 @@ fn trap_11_a_panel_header_without_value_is_no_result_with_one() {
 
 #[test]
 fn trap_12_the_same_analyte_twice_is_two_results() {
-    let reading = table(&["2823-3,Potassium,5.9,mmol/L,3.5-5.3,H,F,first tube", "2823-3,Potassium,4.2,mmol/L,3.5-5.3,,F,repeat"]);
+    let reading = table(&[
+        "2823-3,Potassium,5.9,mmol/L,3.5-5.3,H,F,first tube",
+        "2823-3,Potassium,4.2,mmol/L,3.5-5.3,,F,repeat",
+    ]);
     check(&reading, Status::Mapped, &[]);
     let found = results(&reading);
     assert_eq!(found.iter().map(|it| it.value.as_sent()).collect::<Vec<_>>(), ["5.9", "4.2"]);
@@ -170,8 +177,14 @@ fn trap_13_and_14_a_correction_says_that_it_is_one_and_a_shorter_final_is_final(
 
 #[test]
 fn trap_19_sex_is_read_where_it_is_known_and_told_where_not() {
-    for (sent, sex, told) in [("F", Some(Sex::Female), false), ("U", Some(Sex::Unknown), false), ("9", Some(Sex::Other), false), ("Q", None, true)] {
-        let row = format!("TRAP-1,,Snodgrass-Vane,Isolde,1985-07-31,{sent},PNL,718-7,Hb,131,g/L,120-150,,F,,");
+    for (sent, sex, told) in [
+        ("F", Some(Sex::Female), false),
+        ("U", Some(Sex::Unknown), false),
+        ("9", Some(Sex::Other), false),
+        ("Q", None, true),
+    ] {
+        let row =
+            format!("TRAP-1,,Snodgrass-Vane,Isolde,1985-07-31,{sent},PNL,718-7,Hb,131,g/L,120-150,,F,,");
         let reading = read("standard-csv", &format!("{HEADER}\n{row}\n"));
         check(&reading, Status::Mapped, &[]);
         assert_eq!(reading.reports[0].patient.sex, sex, "{sent}");
@@ -188,7 +201,8 @@ fn trap_20_and_21_the_birth_date_is_kept_to_the_day_and_nothing_says_pregnant() 
 
 #[test]
 fn trap_23_a_document_stands_beside_the_data_and_not_in_its_place() {
-    let message = include_str!("../../mappings/labs/json-aggregator/examples/text-result-and-document/message.json");
+    let message =
+        include_str!("../../mappings/labs/json-aggregator/examples/text-result-and-document/message.json");
     let reading = read("json-aggregator", message);
     check(&reading, Status::Mapped, &[]);
     assert_eq!((reading.reports[0].attachments.len(), results(&reading).len()), (1, 1));

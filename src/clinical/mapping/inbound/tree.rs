@@ -21,6 +21,7 @@ use crate::clinical::mapping::language::Field;
 use crate::clinical::mapping::language::Format;
 use crate::clinical::mapping::plan::Mapping;
 use crate::diagnostic::Diagnostic;
+use crate::diagnostic::Severity;
 use crate::diagnostic::has_errors;
 use crate::formats::csv;
 use crate::formats::tree::Node;
@@ -71,8 +72,10 @@ impl Mapping {
         } else if status == Status::Mapped && has_errors(&reader.gaps.diagnostics) {
             status = Status::Held;
         }
-        let diagnostics = std::mem::take(&mut reader.gaps.diagnostics);
+        let mut diagnostics = std::mem::take(&mut reader.gaps.diagnostics);
         if status == Status::Rejected {
+            // Of what is not read at all, what no rule reads need not be told.
+            diagnostics.retain(|it| it.severity != Severity::Info);
             return Reading { status, reports: Vec::new(), diagnostics, ledger: Ledger::default() };
         }
         Reading { status, reports, diagnostics, ledger }
