@@ -2,6 +2,8 @@
 //!
 //! Through a shipped mapping and bytes as a laboratory would send them; one `check` for all of them.
 
+use std::fmt::Write as _;
+
 use haemosync_gateway::clinical::mapping::Catalog;
 use haemosync_gateway::clinical::mapping::Reading;
 use haemosync_gateway::clinical::mapping::Status;
@@ -32,7 +34,7 @@ fn er7(rows: &[&str]) -> Reading {
         PID|1||PX1^^^CLINIC^PI||SNODGRASS-VANE^ISOLDE||19850731|F\rOBR|1||TRAP-1|PNL^Panel^L|||20260316083000+0000|||||||||||||||20260316101000+0000|||F\r"
         .to_owned();
     for (at, row) in rows.iter().enumerate() {
-        text.push_str(&format!("OBX|{}|{row}\r", at + 1));
+        write!(text, "OBX|{}|{row}\r", at + 1).unwrap();
     }
     read("standard", &text)
 }

@@ -122,7 +122,9 @@ impl Reader<'_, '_> {
         } else {
             let notes = self.notes(at);
             draft.report.notes.extend(notes);
-            panels.into_iter().for_each(|at| self.panel(at, draft));
+            for at in panels {
+                self.panel(at, draft);
+            }
         }
     }
 

@@ -36,7 +36,7 @@ pub(super) enum Word {
     Unknown,
 }
 
-impl<'a, 'n> Reader<'a, 'n> {
+impl<'a> Reader<'a, '_> {
     fn is_object(&self, at: usize) -> bool {
         matches!(self.document.node(at), Node::Object(_))
     }

@@ -195,7 +195,9 @@ impl<'a, 'n> Reader<'a, 'n> {
             self.visit(id, path, scope, &mut |at| found.push(at));
             let [first, rest @ ..] = found.as_slice() else { continue };
             if chosen.is_some() {
-                found.iter().for_each(|at| self.mark_below(*at));
+                for at in found {
+                    self.mark_below(at);
+                }
                 continue;
             }
             chosen = Some(*first);
@@ -206,7 +208,9 @@ impl<'a, 'n> Reader<'a, 'n> {
                 let position = self.document.position(*further);
                 self.gaps.warn(code::REPEATED, position, message, help);
             }
-            rest.iter().for_each(|at| self.mark_below(*at));
+            for at in rest {
+                self.mark_below(*at);
+            }
         }
         for path in &rule.fallback {
             let mut found = Vec::new();
@@ -254,7 +258,7 @@ impl<'a, 'n> Reader<'a, 'n> {
         let mut unread: Vec<(String, bool, usize, usize)> = Vec::new();
         let mut resources_told: Vec<usize> = Vec::new();
         for at in 0..self.document.len() {
-            if !self.document.node(at).text().is_some_and(|text| !text.trim().is_empty()) {
+            if self.document.node(at).text().is_none_or(|text| text.trim().is_empty()) {
                 continue;
             }
             let outcome = if self.used.get(at).copied().unwrap_or_default() {
