@@ -1,7 +1,7 @@
 //! Message files named on the command line: those given, and those in the folders given, in order of name.
 //!
 //! A file that is named is read, whatever it is. In a folder, where expectations and notes stand beside messages, a
-//! file counts that ends in `.hl7` or begins as HL7 v2 does.
+//! file counts that begins as messages of the format do, or has the ending of one.
 
 use std::fs;
 use std::io;
@@ -9,6 +9,7 @@ use std::io::Read;
 use std::path::Path;
 use std::path::PathBuf;
 
+use crate::clinical::mapping::language::Format;
 use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
 
@@ -16,8 +17,8 @@ use crate::diagnostic::Diagnostic;
 const FILE_BYTES_MAX: u64 = 512 << 20;
 /// Folders within folders; a link that leads back ends here.
 const DEPTH_MAX: usize = 16;
-/// Enough to see a header behind a byte order mark, a frame byte or blank lines.
-const BEGINNING_BYTES: usize = 64;
+/// Enough to see a header behind a byte order mark, a frame byte or blank lines, or an XML document's namespace.
+const BEGINNING_BYTES: usize = 512;
 
 /// One file, read or not.
 pub(crate) struct File {
@@ -25,12 +26,17 @@ pub(crate) struct File {
     pub(crate) bytes: Result<Vec<u8>, Diagnostic>,
 }
 
-/// Each file, read when its turn comes.
+/// Each HL7 v2 file, read when its turn comes.
 pub(crate) fn all(given: &[PathBuf]) -> impl Iterator<Item = File> {
+    of_format(given, Format::Hl7v2)
+}
+
+/// Each file of a format, read when its turn comes.
+pub(crate) fn of_format(given: &[PathBuf], format: Format) -> impl Iterator<Item = File> {
     let mut paths = Vec::new();
     for path in given {
         if path.is_dir() {
-            walk(path, DEPTH_MAX, &mut paths);
+            walk(path, DEPTH_MAX, format, &mut paths);
         } else {
             paths.push(path.to_owned());
         }
@@ -41,9 +47,9 @@ pub(crate) fn all(given: &[PathBuf]) -> impl Iterator<Item = File> {
     })
 }
 
-fn walk(path: &Path, depth: usize, paths: &mut Vec<PathBuf>) {
+fn walk(path: &Path, depth: usize, format: Format, paths: &mut Vec<PathBuf>) {
     if !path.is_dir() {
-        if holds_messages(path) {
+        if holds_messages(path, format) {
             paths.push(path.to_owned());
         }
         return;
@@ -56,13 +62,19 @@ fn walk(path: &Path, depth: usize, paths: &mut Vec<PathBuf>) {
     };
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries.iter().filter(|it| !it.file_name().as_encoded_bytes().starts_with(b".")) {
-        walk(&entry.path(), depth, paths);
+        walk(&entry.path(), depth, format, paths);
     }
 }
 
 /// Whether a file of a folder is meant; one that cannot be read is, so that it is told.
-fn holds_messages(path: &Path) -> bool {
-    if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("hl7")) {
+fn holds_messages(path: &Path, format: Format) -> bool {
+    let endings: &[&str] = match format {
+        Format::Csv => &["csv", "tsv"],
+        Format::Fhir => &["json", "xml"],
+        Format::Hl7v2 => &["hl7"],
+        Format::Json => &["json"],
+    };
+    if path.extension().is_some_and(|ending| endings.iter().any(|it| ending.eq_ignore_ascii_case(it))) {
         return true;
     }
     let mut beginning = Vec::with_capacity(BEGINNING_BYTES);
@@ -70,7 +82,10 @@ fn holds_messages(path: &Path) -> bool {
         fs::File::open(path).and_then(|file| file.take(BEGINNING_BYTES as u64).read_to_end(&mut beginning));
     let text = String::from_utf8_lossy(&beginning);
     let text = text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{b}'));
-    read.is_err() || ["MSH", "FHS", "BHS"].iter().any(|name| text.starts_with(name))
+    let is_hl7 = || {
+        ["MSH", "FHS", "BHS"].iter().any(|name| text.starts_with(name)) || text.contains("urn:hl7-org:v2xml")
+    };
+    read.is_err() || format == Format::Hl7v2 && is_hl7()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the command line names the files it reads")]

@@ -19,11 +19,13 @@ use crate::cli::try_::reading::Message;
 use crate::cli::try_::reading::Reader;
 use crate::cli::try_::reading::Status;
 use crate::cli::try_::summary::Summary;
+use crate::clinical::mapping;
 use crate::clock::Clock;
 use crate::clock::SystemClock;
 use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
 use crate::diagnostic::nearest;
+use crate::formats::hl7v2;
 use crate::formats::hl7v2::batch;
 
 #[derive(Debug, clap::Args)]
@@ -43,7 +45,7 @@ pub(crate) struct Arguments {
     /// Count instead of showing documents: states, reasons, results, time.
     #[arg(long)]
     summary: bool,
-    /// HL7 v2 files, one message or many in each; folders are walked.
+    /// Files in the format of the laboratory's mapping; folders are walked. An HL7 v2 file may hold many messages.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }
@@ -73,7 +75,7 @@ pub(crate) fn run(arguments: &Arguments, format: Format) -> super::Result {
     let show = Show { format, is_summary: arguments.summary };
     let mut summary = Summary::default();
     let clock = SystemClock::new();
-    for file in files::all(&arguments.files) {
+    for file in files::of_format(&arguments.files, mapping.format()) {
         let name = file.path.display().to_string();
         match file.bytes {
             Err(problem) => {
@@ -113,7 +115,10 @@ fn messages<'a>(
     bytes: &'a [u8],
     clock: &'a SystemClock,
 ) -> impl Iterator<Item = Message> + 'a {
-    let split = batch::split(bytes);
+    let is_hl7 =
+        reader.mapping.format() == mapping::language::Format::Hl7v2 && !hl7v2::xml::looks_like_xml(bytes);
+    // Only HL7 v2 has many messages one after the other; anything else is one document.
+    let split = batch::split(if is_hl7 { bytes } else { &[] });
     let mut ranges: Vec<_> = split.messages().collect();
     if ranges.is_empty() {
         ranges.push(0..bytes.len());

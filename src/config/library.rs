@@ -39,8 +39,14 @@ const FILES: &[(&str, &str)] = files![
     "labs/inuvi/codes.csv"
     "labs/inuvi/mapping.toml"
     "labs/inuvi/units.csv"
+    "labs/json-aggregator/codes.csv"
+    "labs/json-aggregator/mapping.toml"
+    "labs/standard-csv/mapping.toml"
+    "labs/standard-fhir/mapping.toml"
     "labs/standard/mapping.toml"
     "labs/standard/units.csv"
+    "labs/wide-csv/codes.csv"
+    "labs/wide-csv/mapping.toml"
 ];
 
 /// The mapping files: of `directory`, else those in the binary.

@@ -2,6 +2,13 @@
 //!
 //! Nothing is converted: `5.10` stays `5.10`, and names keep their order. One element that XML cannot tell from a list
 //! of one is that element; [`Node::items`] makes the two the same for whoever reads.
+//! [`Path`] names places in a tree, in the spelling of the format it was written in.
+
+mod path;
+
+pub use self::path::Error as PathError;
+pub use self::path::Path;
+pub use self::path::Step;
 
 /// One value. It has no `Debug` that shows content: a tree is a patient's.
 #[derive(Clone, PartialEq, Eq)]

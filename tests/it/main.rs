@@ -53,4 +53,6 @@ mod sftp_poll;
 #[cfg(test)]
 mod store;
 #[cfg(test)]
+mod traps;
+#[cfg(test)]
 mod traps_lineage;

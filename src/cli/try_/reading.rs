@@ -17,7 +17,7 @@ use crate::clinical::interpret;
 use crate::clinical::interpret::Context;
 use crate::clinical::mapping::Mapping;
 use crate::clinical::mapping::Reading;
-use crate::clinical::mapping::inbound;
+use crate::clinical::mapping::language::Format;
 use crate::clinical::model::Finding;
 use crate::clinical::model::Report;
 use crate::diagnostic::Code;
@@ -43,7 +43,7 @@ pub(super) struct Message {
     /// The stage's document as JSON on one line; none where the message was rejected.
     output: Option<Box<RawValue>>,
     pub(super) results: Results,
-    /// MSH-9 says ORU^R01, and there are PID, OBR and OBX.
+    /// MSH-9 says ORU^R01, and there are PID, OBR and OBX; or the document has a result in a report.
     pub(super) is_readable_result: bool,
     pub(super) took: Duration,
 }
@@ -115,20 +115,35 @@ impl Reader<'_> {
     }
 
     fn read_or_panic(&self, bytes: &[u8], around: &[Deviation]) -> Message {
+        if self.mapping.format() != Format::Hl7v2 || hl7v2::xml::looks_like_xml(bytes) {
+            let reading = self.mapping.read_bytes(bytes);
+            let is_readable_result = reading.reports.iter().any(|report| report.results().next().is_some());
+            return self.finish(reading, is_readable_result, |reports, _| Results::of_document(reports));
+        }
         let decoded = hl7v2::decode(bytes);
-        let Reading { mut status, reports, mut diagnostics, .. } = match intake::rejection(&decoded) {
-            Some(rejection) => Reading {
-                status: Status::Rejected,
-                reports: Vec::new(),
-                diagnostics: vec![rejection],
-                ledger: inbound::Ledger::default(),
-            },
+        let mut reading = match intake::rejection(&decoded) {
+            Some(rejection) => Reading::unreadable(rejection),
             None => self.mapping.read_decoded(&decoded),
         };
         if !around.is_empty() {
-            diagnostics.extend(Reading::of_nothing(around).diagnostics);
+            reading.diagnostics.extend(Reading::of_nothing(around).diagnostics);
         }
-        let mut output = None;
+        let is_readable_result = decoded.message.as_ref().is_some_and(is_readable_result);
+        self.finish(reading, is_readable_result, |reports, diagnostics| match &decoded.message {
+            Some(message) => Results::of(message, reports, diagnostics),
+            None => Results::default(),
+        })
+    }
+
+    /// Adds the stage's document, and counts the results of what was not rejected.
+    fn finish(
+        &self,
+        reading: Reading,
+        is_readable_result: bool,
+        count: impl Fn(&[Report], &[Diagnostic]) -> Results,
+    ) -> Message {
+        let Reading { mut status, reports, mut diagnostics, .. } = reading;
+        let (mut output, mut results) = (None, Results::default());
         if status != Status::Rejected {
             let (document, problems) = self.document(&reports);
             diagnostics.extend(problems);
@@ -136,12 +151,8 @@ impl Reader<'_> {
             if has_errors(&diagnostics) {
                 status = Status::Held;
             }
+            results = count(&reports, &diagnostics);
         }
-        let results = match &decoded.message {
-            Some(message) if status != Status::Rejected => Results::of(message, &reports, &diagnostics),
-            _ => Results::default(),
-        };
-        let is_readable_result = decoded.message.as_ref().is_some_and(is_readable_result);
         Message { status, diagnostics, output, results, is_readable_result, took: Duration::ZERO }
     }
 

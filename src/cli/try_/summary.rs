@@ -24,6 +24,12 @@ pub(super) struct Results {
 }
 
 impl Results {
+    /// Of a document that is no HL7 v2: its reader holds wherever a result could go missing, so what is out is all.
+    pub(super) fn of_document(reports: &[Report]) -> Self {
+        let observations = reports.iter().flat_map(Report::results).count();
+        Self { obx: observations, observations, named: 0, lost: 0 }
+    }
+
     pub(super) fn of(message: &hl7v2::Message<'_>, reports: &[Report], diagnostics: &[Diagnostic]) -> Self {
         let observations: BTreeSet<String> = reports
             .iter()
@@ -120,11 +126,11 @@ impl Summary {
             let title = crate::diagnostic::codes::find(code).map_or("", |it| it.title.as_str());
             row(&format!("  {code} {title}"), &count.to_string());
         }
-        row("OBX of messages not rejected", &obx.to_string());
+        row("results of messages not rejected", &obx.to_string());
         row("  observations out", &observations.to_string());
         row("  named in diagnostics instead", &named.to_string());
         row("  lost", &lost.to_string());
-        row("readable ORU^R01 (with PID, OBR and OBX)", &self.readable.to_string());
+        row("readable as a report with results", &self.readable.to_string());
         row("  mapped", &format!("{}.{} %", permille / 10, permille % 10));
         row("slowest message", &format!("{} ms", milliseconds(self.slowest)));
         text

@@ -3,6 +3,7 @@
 //! The file is walked as a tree with positions rather than read into structs, because a struct would stop at its first
 //! unknown key. Nothing is guessed: a key that is not in `language.rs` is an error with the nearest name.
 
+mod path;
 mod rule;
 
 #[cfg(test)]
@@ -21,6 +22,8 @@ use toml::de::DeValue;
 
 use crate::clinical::mapping::language;
 use crate::clinical::mapping::language::Field;
+use crate::clinical::mapping::language::Format;
+use crate::clinical::mapping::plan::Anchors;
 use crate::clinical::mapping::plan::Grouping;
 use crate::clinical::mapping::plan::Ignore;
 use crate::clinical::mapping::plan::Mapping;
@@ -33,7 +36,6 @@ use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
 use crate::diagnostic::has_errors;
 use crate::diagnostic::nearest;
-use crate::formats::hl7v2;
 
 /// Most rules of one mapping, so that a rule's index fits 16 bits with room to spare.
 const RULES_MAX: usize = 1000;
@@ -59,8 +61,16 @@ pub(super) fn compile(lab: &str, files: &BTreeMap<String, String>) -> Result<Map
     let text = files.get(&name).map_or("", String::as_str);
     let source = Source { file: &shown, text };
     let (document, errors) = DeTable::parse_recoverable(text);
-    let mut compiler =
-        Compiler { lab, files, source, diagnostics: Vec::new(), rules: Vec::new(), tables: BTreeMap::new() };
+    let mut compiler = Compiler {
+        lab,
+        files,
+        source,
+        format: Format::Hl7v2,
+        has_columns: false,
+        diagnostics: Vec::new(),
+        rules: Vec::new(),
+        tables: BTreeMap::new(),
+    };
     for error in errors {
         let span = source.span(error.span().unwrap_or(0..0), "here");
         let message = format!("the file is not TOML: {}", error.message().lines().next().unwrap_or_default());
@@ -84,6 +94,9 @@ struct Compiler<'a> {
     lab: &'a str,
     files: &'a BTreeMap<String, String>,
     source: Source<'a>,
+    format: Format,
+    /// The section at hand leaves to its columns where its rules read from.
+    has_columns: bool,
     diagnostics: Vec<Diagnostic>,
     rules: Vec<Rule>,
     /// Tables read so far, by their name among the files; `None` for one that is unsound.
@@ -108,18 +121,26 @@ impl Compiler<'_> {
     }
 
     fn document(&mut self, document: &DeTable<'_>) -> Option<Mapping> {
-        let mut known = vec!["schema", "lab", "format", "ignore"];
-        known.extend(language::SECTIONS);
-        self.check_keys(document, &known, "a mapping file");
         self.head(document);
+        let mut known = vec!["schema", "lab", "format", "ignore"];
+        known
+            .extend(language::SECTIONS.iter().filter(|it| self.format != Format::Hl7v2 || **it != "message"));
+        if self.format == Format::Csv {
+            known.push("delimiter");
+        }
+        self.check_keys(document, &known, "a mapping file");
         let mut mapping = Mapping {
             lab: self.lab.to_owned(),
+            format: self.format,
+            delimiter: self.delimiter(document),
             digest: String::new(),
             rules: Vec::new(),
             by_field: vec![None; Field::ALL.len()],
             panel_extra: Vec::new(),
             result_extra: Vec::new(),
             specimen_extra: Vec::new(),
+            anchors: Anchors::default(),
+            columns: Vec::new(),
             ignores: self.ignores(document),
             grouping: Grouping::FillerNumber,
             time_zone: None,
@@ -156,24 +177,34 @@ impl Compiler<'_> {
             };
             if let Some(word) = self.string(node, key) {
                 self.known_word(word, known, node.span(), key);
+                self.format = Format::from_word(word).unwrap_or(self.format);
             }
         }
     }
 
     fn section(&mut self, section: &'static str, table: &DeTable<'_>, mapping: &mut Mapping) {
-        let mut known: Vec<&str> = language::settings(section).to_vec();
-        known.extend(Field::ALL.iter().filter(|field| field.section() == section).map(|field| field.name()));
+        let settings = language::settings(section, self.format);
+        let is_tree = self.format != Format::Hl7v2;
+        let is_known = |field: &&Field| field.section() == section && (is_tree || !field.is_of_trees_only());
+        let mut known: Vec<&str> = settings.to_vec();
+        known.extend(Field::ALL.iter().filter(is_known).map(|field| field.name()));
         self.check_keys(table, &known, &format!("`[{section}]`"));
+        self.has_columns = table.contains_key("column");
         for (key, node) in table {
             let name = key.get_ref().as_ref();
-            if let Some(field) = Field::find(section, name) {
+            if let Some(field) = Field::find(section, name).filter(|field| is_known(&field)) {
                 let id = self.rule(&field.path(), field.kind(), key.span(), node);
                 if let Some(slot) = mapping.by_field.get_mut(field as usize) {
                     *slot = id;
                 }
-            } else if language::settings(section).contains(&name) {
+            } else if name != "column" && settings.contains(&name) {
                 self.setting(section, name, node, mapping);
             }
+        }
+        self.has_columns = false;
+        // After the rules of the section, from which a column's take what they do not say.
+        if let Some(node) = table.get("column").filter(|_| settings.contains(&"column")) {
+            mapping.columns = self.columns(node, mapping);
         }
     }
 
@@ -186,6 +217,19 @@ impl Compiler<'_> {
                     "result" => mapping.result_extra = rules,
                     _ => mapping.specimen_extra = rules,
                 }
+            }
+            "for_each" | "at" | "members" if self.format != Format::Hl7v2 => {
+                let paths = self.anchor(node, name);
+                let anchors = &mut mapping.anchors;
+                *match (section, name) {
+                    ("result", "members") => &mut anchors.members,
+                    ("report", _) => &mut anchors.report,
+                    ("patient", _) => &mut anchors.patient,
+                    ("panel", _) => &mut anchors.panel,
+                    ("result", _) => &mut anchors.result,
+                    ("specimen", _) => &mut anchors.specimen,
+                    _ => &mut anchors.note,
+                } = paths;
             }
             "for_each" => {
                 if let (Some(word), Some(segment)) =
@@ -255,10 +299,10 @@ impl Compiler<'_> {
             };
             for (text, at) in self.strings(path, "path") {
                 let Some(path) = self.path(&text, &at) else { continue };
-                if path.field.is_none() && language::RESULT_SEGMENTS.contains(&path.segment()) {
+                if path::is_of_results(&path) {
                     let message = format!("no mapping may ignore {text} as a whole: it carries results");
-                    let help = format!("name the field: `path = \"{text}-18\"`");
-                    self.error(IGNORES_RESULTS, at, message, "names a whole segment", help);
+                    let help = format!("name what in it is not read, such as `{}`", path::within(&path));
+                    self.error(IGNORES_RESULTS, at, message, "names all of it", help);
                     continue;
                 }
                 ignores.push(Ignore { path, why: why.to_owned() });
@@ -269,20 +313,12 @@ impl Compiler<'_> {
 
     /// What no mapping can do without, and rules that exclude each other.
     fn completeness(&mut self, document: &DeTable<'_>, mapping: &Mapping) {
-        const NEEDED: [(Field, &str); 4] = [
-            (
-                Field::FillerNumber,
-                "filler_number = { first_of = [\"OBR-3.1\", \"ORC-3.1\"], required = true }",
-            ),
-            (Field::ResultCode, "code = { from = \"OBX-3\", table = \"codes.csv\", unmapped = \"hold\" }"),
-            (Field::ResultValue, "value = { from = \"OBX-5\", type = \"OBX-2\" }"),
-            (
-                Field::ResultStatus,
-                "status = { from = \"OBX-11\", map = { F = \"final\" }, unmapped = \"hold\" }",
-            ),
-        ];
-        let has = |field: Field| mapping.by_field.get(field as usize).is_some_and(Option::is_some);
-        for (field, line) in NEEDED.into_iter().filter(|(field, _)| !has(*field)) {
+        let has = |field: Field| {
+            mapping.by_field.get(field as usize).is_some_and(Option::is_some)
+                || !mapping.columns.is_empty()
+                    && mapping.columns.iter().all(|it| it.rules.iter().any(|(of, _)| *of == field))
+        };
+        for (field, line) in path::needed(self.format).into_iter().filter(|(field, _)| !has(*field)) {
             // A rule that is there and did not compile has had its own diagnostic.
             let section = document.get(field.section());
             let table = section.and_then(|node| node.get_ref().as_table());
@@ -386,23 +422,6 @@ impl Compiler<'_> {
             }
         }
         found
-    }
-
-    fn path(&mut self, text: &str, at: &Range<usize>) -> Option<hl7v2::Path> {
-        match text.parse() {
-            Ok(path) => Some(path),
-            Err(error) => {
-                let help = "write a path as HL7 does: `OBX-6`, `PID-5.1`, `PID-3[type=NH].1`";
-                self.error(
-                    NOT_A_PATH,
-                    at.clone(),
-                    format!("`{text}` is no HL7 v2 path: {error}"),
-                    "not a path",
-                    help,
-                );
-                None
-            }
-        }
     }
 
     /// The table of this name: in the laboratory's own folder, or `<lab>/<file>` for another's.

@@ -8,11 +8,13 @@ mod assemble;
 mod code;
 mod coded;
 mod composite;
+mod gaps;
 mod ledger;
 mod moment;
 mod outline;
 mod reader;
 mod status;
+mod tree;
 mod value;
 
 #[cfg(test)]
@@ -21,14 +23,20 @@ mod tests;
 pub use self::ledger::Ledger;
 pub use self::ledger::LedgerEntry;
 pub use self::ledger::Outcome;
+pub use self::ledger::Position;
 pub use self::ledger::Use;
 use self::outline::Outline;
 use self::reader::Reader;
 use crate::clinical::mapping::deviation;
+use crate::clinical::mapping::language::Format;
 use crate::clinical::mapping::plan::Mapping;
 use crate::clinical::model::Report;
 use crate::diagnostic::Diagnostic;
+use crate::formats::csv;
+use crate::formats::fhir;
 use crate::formats::hl7v2;
+use crate::formats::json;
+use crate::formats::tree::Node;
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +71,12 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// The reading of bytes that are not of their format.
+    pub fn unreadable(problem: Diagnostic) -> Self {
+        let diagnostics = vec![problem];
+        Self { status: Status::Rejected, reports: Vec::new(), diagnostics, ledger: Ledger::default() }
+    }
+
     /// The reading of bytes in which no message was found.
     pub fn of_nothing(deviations: &[hl7v2::Deviation]) -> Self {
         let mut diagnostics = deviation::diagnostics(deviations);
@@ -77,9 +91,56 @@ impl Reading {
 }
 
 impl Mapping {
-    /// Reads a message as it was kept.
+    /// Reads a message as it was kept, in whatever way its format is written.
     pub fn read_bytes(&self, raw: &[u8]) -> Reading {
-        self.read_decoded(&hl7v2::decode(raw))
+        match self.format {
+            Format::Hl7v2 if hl7v2::xml::looks_like_xml(raw) => match hl7v2::xml::convert(raw) {
+                Ok(converted) => {
+                    let mut reading = self.read_decoded(&hl7v2::decode(&converted.er7));
+                    let told: Vec<_> =
+                        converted.deviations.iter().map(hl7v2::xml::Deviation::diagnostic).collect();
+                    if reading.status == Status::Mapped && crate::diagnostic::has_errors(&told) {
+                        reading.status = Status::Held;
+                    }
+                    reading.diagnostics.splice(0..0, told);
+                    reading
+                }
+                Err(error) => Reading::unreadable(error.diagnostic()),
+            },
+            Format::Hl7v2 => self.read_decoded(&hl7v2::decode(raw)),
+            Format::Csv => match csv::decode(raw, self.delimiter) {
+                Ok(table) => self.read_table(&table),
+                Err(error) => Reading::unreadable(error.diagnostic()),
+            },
+            Format::Fhir | Format::Json => match self.tree(raw) {
+                Ok(root) => self.read_tree(&root),
+                Err(problem) => Reading::unreadable(*problem),
+            },
+        }
+    }
+
+    /// What tells a message from every other of its sender: MSH-10, or what the mapping says. `None` where it says
+    /// nothing, or the message cannot be read.
+    pub fn control_id(&self, raw: &[u8]) -> Option<String> {
+        let id = match self.format {
+            Format::Hl7v2 => {
+                let converted = hl7v2::xml::looks_like_xml(raw).then(|| hl7v2::xml::convert(raw));
+                let converted = converted.transpose().ok()?;
+                let decoded = hl7v2::decode(converted.as_ref().map_or(raw, |it| it.er7.as_slice()));
+                decoded.message?.header().field(10).component(1).text().trim().to_owned()
+            }
+            Format::Csv => return None,
+            Format::Fhir | Format::Json => self.control_id_of(&self.tree(raw).ok()?)?,
+        };
+        (!id.is_empty()).then_some(id)
+    }
+
+    /// Decodes JSON, or in FHIR XML where the first character says so.
+    fn tree(&self, raw: &[u8]) -> Result<Node, Box<Diagnostic>> {
+        if self.format == Format::Fhir && is_xml(raw) {
+            return fhir::xml::decode(raw).map_err(|error| Box::new(error.diagnostic()));
+        }
+        json::decode(raw).map_err(|error| Box::new(error.diagnostic()))
     }
 
     /// Reads a decoded message, or says that none was decoded.
@@ -93,7 +154,7 @@ impl Mapping {
     /// Reads a message into canonical reports: one for each patient group and filler number.
     pub fn read(&self, message: &hl7v2::Message<'_>, deviations: &[hl7v2::Deviation]) -> Reading {
         let mut reader = Reader::new(self, message);
-        reader.diagnostics = deviation::diagnostics(deviations);
+        reader.gaps.diagnostics = deviation::diagnostics(deviations);
         reader.excuse(deviations, message.delimiters());
         if !is_result_message(message) {
             reader.error(
@@ -105,7 +166,7 @@ impl Mapping {
             return Reading {
                 status: Status::Rejected,
                 reports: Vec::new(),
-                diagnostics: reader.diagnostics,
+                diagnostics: reader.gaps.diagnostics,
                 ledger: Ledger::default(),
             };
         }
@@ -113,16 +174,22 @@ impl Mapping {
         let outline = Outline::of(&reader.segments);
         let reports = reader.reports(&outline);
         let ledger = reader.close_ledger();
-        let status = if reader.rejected {
+        let status = if reader.gaps.rejected {
             Status::Rejected
-        } else if crate::diagnostic::has_errors(&reader.diagnostics) {
+        } else if crate::diagnostic::has_errors(&reader.gaps.diagnostics) {
             Status::Held
         } else {
             Status::Mapped
         };
         let reports = if status == Status::Rejected { Vec::new() } else { reports };
-        Reading { status, reports, diagnostics: reader.diagnostics, ledger }
+        Reading { status, reports, diagnostics: reader.gaps.diagnostics, ledger }
     }
+}
+
+/// Whether the first character is that of XML; the bytes may begin with a mark of their order.
+fn is_xml(raw: &[u8]) -> bool {
+    let raw = raw.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(raw);
+    raw.starts_with(b"\xFF\xFE") || raw.starts_with(b"\xFE\xFF") || raw.trim_ascii_start().starts_with(b"<")
 }
 
 /// MSH-9 says ORU^R01, in its parts or (before 2.3.1, and from some senders since) as the structure's name alone.

@@ -8,11 +8,17 @@ use serde_json::json;
 
 /// The one version of the language.
 pub const SCHEMA: i64 = 1;
-/// Formats that a mapping can read today.
-pub const FORMATS: [&str; 1] = [Format::Hl7v2.as_str()];
-pub const SECTIONS: [&str; 6] = ["patient", "report", "panel", "result", "specimen", "note"];
+pub const FORMATS: [&str; 4] =
+    [Format::Csv.as_str(), Format::Fhir.as_str(), Format::Hl7v2.as_str(), Format::Json.as_str()];
+pub const SECTIONS: [&str; 7] = ["message", "patient", "report", "panel", "result", "specimen", "note"];
 /// Segments in which every populated field must be used or ignored by name.
 pub const RESULT_SEGMENTS: [&str; 4] = ["OBR", "OBX", "NTE", "SPM"];
+/// The parts of a declared date, as `format` names them.
+pub const DATE_PARTS: [&str; 6] = ["YYYY", "MM", "DD", "HH", "mm", "ss"];
+/// FHIR's resources that carry results.
+pub const RESULT_RESOURCES: [&str; 3] = ["DiagnosticReport", "Observation", "Specimen"];
+/// What may stand between the cells of a table, in the order of the decoder's own list.
+pub const DELIMITERS: [&str; 4] = ["comma", "semicolon", "tab", "pipe"];
 pub const DECISIONS: [&str; 3] = ["hold", "reject", "keep"];
 /// What tells the reports of one message apart.
 pub const GROUPINGS: [&str; 3] = ["filler_number", "order_number", "message"];
@@ -48,6 +54,7 @@ impl Format {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Addresses,
+    Attachments,
     Code,
     Codes,
     Flags,
@@ -71,10 +78,11 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The keys a rule of this kind may have, beside `from`, `first_of`, `fallback` and `required`.
+    /// The keys a rule of this kind may have in any format, beside `from`, `first_of`, `fallback` and `required`.
     pub const fn keys(self) -> &'static [&'static str] {
         match self {
             Self::Addresses
+            | Self::Attachments
             | Self::Codes
             | Self::Identifiers
             | Self::Names
@@ -88,6 +96,18 @@ impl Kind {
             Self::ReportStatus | Self::ResultStatus | Self::YesNo => &["map", "unmapped"],
             Self::Sex => &["table", "map", "unmapped"],
             Self::Value => &["type", "retype", "unmapped"],
+        }
+    }
+
+    /// The keys it may have in a tree besides: what HL7 v2 says of itself, other formats leave to the mapping.
+    pub const fn keys_in_tree(self) -> &'static [&'static str] {
+        match self {
+            Self::Code => &["const", "display", "system"],
+            Self::Flags | Self::Names | Self::Identifiers | Self::Range | Self::Unit => &["const", "each_of"],
+            Self::Moment => &["format"],
+            Self::ReportStatus | Self::ResultStatus => &["const"],
+            Self::Text => &["each_of"],
+            _ => &[],
         }
     }
 }
@@ -124,6 +144,10 @@ macro_rules! fields {
 }
 
 fields! {
+    ControlId = "message"."control_id": Word, "what tells this message from every other of its sender";
+    MessageSender = "message"."sender": Word, "who sent it";
+    MessageSentAt = "message"."sent_at": Moment, "when it was sent";
+    MessageIsTest = "message"."test": YesNo, "whether it is a test; one that is holds";
     NhsNumber = "patient"."nhs_number": NhsNumber, "the NHS number; `check` says whether it is one";
     Identifiers = "patient"."identifiers": Identifiers, "every other identifier (CX), each repetition one";
     Names = "patient"."names": Names, "whole names (XPN), each repetition one; instead of `family` and `given`";
@@ -138,6 +162,7 @@ fields! {
     OrderNumber = "report"."order_number": Word, "the clinic's order number";
     Account = "report"."account": Word, "the clinic's number with the laboratory, for routes";
     Facility = "report"."facility": Word, "the receiver the report names, for routes";
+    Attachments = "report"."attachments": Attachments, "documents in the message, such as the laboratory's PDF";
     PanelCode = "panel"."code": Code, "what was ordered (CWE)";
     PanelStatus = "panel"."status": ReportStatus, "where the panel stands";
     PanelCollectedAt = "panel"."collected_at": Moment, "when the specimen was taken";
@@ -149,6 +174,7 @@ fields! {
     ResultCode = "result"."code": Code, "what was measured (CWE)";
     ResultSubId = "result"."sub_id": Word, "tells repeats of one code apart";
     ResultValue = "result"."value": Value, "the value, read by its declared type";
+    ResultAbsentReason = "result"."absent_reason": Codes, "why there is no value";
     ResultUnit = "result"."unit": Unit, "the unit";
     ResultRange = "result"."range": Range, "the reference range, as sent";
     ResultFlags = "result"."flags": Flags, "abnormal flags, as sent";
@@ -173,6 +199,19 @@ impl Field {
         Self::ALL.iter().copied().find(|field| field.section() == section && field.name() == name)
     }
 
+    /// Whether HL7 v2 has no rule for it: its header and its values say so themselves.
+    pub const fn is_of_trees_only(self) -> bool {
+        matches!(
+            self,
+            Self::ControlId
+                | Self::MessageSender
+                | Self::MessageSentAt
+                | Self::MessageIsTest
+                | Self::Attachments
+                | Self::ResultAbsentReason
+        )
+    }
+
     /// `result.unit`
     pub fn path(self) -> String {
         format!("{}.{}", self.section(), self.name())
@@ -180,17 +219,27 @@ impl Field {
 }
 
 /// The keys of a section that are no rules.
-pub const fn settings(section: &str) -> &'static [&'static str] {
+pub const fn settings(section: &str, format: Format) -> &'static [&'static str] {
+    if matches!(format, Format::Hl7v2) {
+        return match section.as_bytes() {
+            b"report" => &["group_by", "time_zone"],
+            b"panel" => &["extra"],
+            b"result" | b"specimen" => &["for_each", "extra"],
+            b"note" => &["for_each"],
+            _ => &[],
+        };
+    }
     match section.as_bytes() {
-        b"report" => &["group_by", "time_zone"],
-        b"panel" => &["extra"],
-        b"result" | b"specimen" => &["for_each", "extra"],
+        b"report" => &["group_by", "time_zone", "for_each"],
+        b"patient" => &["at"],
+        b"panel" | b"specimen" => &["for_each", "extra"],
+        b"result" => &["for_each", "members", "column", "extra"],
         b"note" => &["for_each"],
         _ => &[],
     }
 }
 
-/// The segment a section is repeated for, where it is.
+/// The segment a section is repeated for in HL7 v2, where it is.
 pub const fn repeated_for(section: &str) -> Option<&'static str> {
     match section.as_bytes() {
         b"result" => Some("OBX"),
@@ -206,6 +255,7 @@ pub fn json_schema() -> Value {
     properties.insert("schema".into(), json!({ "const": SCHEMA }));
     properties.insert("lab".into(), json!({ "type": "string", "description": "the name of the folder" }));
     properties.insert("format".into(), json!({ "enum": FORMATS }));
+    properties.insert("delimiter".into(), json!({ "enum": DELIMITERS }));
     for section in SECTIONS {
         properties.insert(section.into(), section_schema(section));
     }
@@ -227,11 +277,13 @@ pub fn json_schema() -> Value {
 
 fn section_schema(section: &str) -> Value {
     let mut properties = Map::new();
-    for setting in settings(section) {
+    let both = settings(section, Format::Hl7v2).iter().chain(settings(section, Format::Fhir));
+    for setting in both {
         let schema = match *setting {
             "group_by" => json!({ "enum": GROUPINGS }),
             "time_zone" => json!({ "type": "string", "description": "an IANA name such as Europe/London" }),
-            "for_each" => json!({ "const": repeated_for(section) }),
+            "for_each" | "at" | "members" => path_or_paths(),
+            "column" => column_schema(),
             _ => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         };
         properties.insert((*setting).into(), schema);
@@ -242,9 +294,21 @@ fn section_schema(section: &str) -> Value {
     json!({ "type": "object", "additionalProperties": false, "properties": properties })
 }
 
+/// One column of results, where each row is a patient: any rule of a result but its value, which is the column.
+fn column_schema() -> Value {
+    let mut properties = Map::new();
+    properties
+        .insert("column".into(), json!({ "type": "string", "description": "the column of its values" }));
+    for field in Field::ALL.iter().filter(|field| field.section() == "result") {
+        properties.insert(field.name().into(), rule_schema(*field));
+    }
+    json!({ "type": "array", "items": {
+        "type": "object", "additionalProperties": false, "required": ["column"], "properties": properties } })
+}
+
 fn rule_schema(field: Field) -> Value {
     let mut properties = Map::new();
-    for key in RULE_KEYS.iter().chain(field.kind().keys()) {
+    for key in RULE_KEYS.iter().chain(field.kind().keys()).chain(field.kind().keys_in_tree()) {
         properties.insert((*key).into(), key_schema(key));
     }
     json!({

@@ -2,6 +2,7 @@
 //!
 //! Made only by `compile.rs`, so that whoever holds a [`Mapping`] need not check it again.
 
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -10,7 +11,9 @@ use crate::clinical::mapping::language::Field;
 use crate::clinical::mapping::language::Format;
 use crate::clinical::terminology::Table;
 use crate::diagnostic::Span;
+use crate::formats::csv;
 use crate::formats::hl7v2;
+use crate::formats::tree;
 
 /// What to do where a table or map has no row, or a value is not of its type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +29,41 @@ pub(super) enum Grouping {
     FillerNumber,
     Message,
     OrderNumber,
+}
+
+/// Where a value stands, in the spelling of the mapping's format.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Path {
+    Hl7v2(hl7v2::Path),
+    Tree(tree::Path),
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hl7v2(path) => path.fmt(f),
+            Self::Tree(path) => path.fmt(f),
+        }
+    }
+}
+
+/// Where the sections of a tree begin; each relative to the one it stands in.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Anchors {
+    pub(super) report: Vec<tree::Path>,
+    pub(super) patient: Vec<tree::Path>,
+    pub(super) panel: Vec<tree::Path>,
+    pub(super) result: Vec<tree::Path>,
+    /// What makes a result a panel of further results.
+    pub(super) members: Vec<tree::Path>,
+    pub(super) specimen: Vec<tree::Path>,
+    pub(super) note: Vec<tree::Path>,
+}
+
+/// A column of results, where each row is a patient: the rules that differ from those of `[result]`.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Column {
+    pub(super) rules: Vec<(Field, RuleId)>,
 }
 
 /// How the words of a field become ours.
@@ -44,7 +82,7 @@ pub(super) enum Lookup {
 #[derive(Debug, Clone)]
 pub(super) enum TypeSource {
     Fixed(String),
-    Path(hl7v2::Path),
+    Path(Path),
 }
 
 /// One rule of a mapping file.
@@ -57,9 +95,9 @@ pub struct Rule {
     pub span: Span,
     /// The place of the table or map, where it has one.
     pub(super) lookup_span: Option<Span>,
-    pub(super) sources: Vec<hl7v2::Path>,
+    pub(super) sources: Vec<Path>,
     /// Read only where `sources` find nothing, and told.
-    pub(super) fallback: Vec<hl7v2::Path>,
+    pub(super) fallback: Vec<Path>,
     /// All sources are read, not the first that has something.
     pub(super) each: bool,
     pub(super) constant: Option<String>,
@@ -71,6 +109,11 @@ pub struct Rule {
     pub(super) value_type: Option<TypeSource>,
     /// A type the laboratory declares, and the one it means.
     pub(super) retype: Vec<(String, String)>,
+    /// How a date is written, such as `YYYY/MM/DD`.
+    pub(super) date_format: Option<String>,
+    /// Of a code: where the words for it stand, and the system it is of.
+    pub(super) display: Vec<Path>,
+    pub(super) system: Option<String>,
 }
 
 /// Index of a rule in its mapping.
@@ -80,7 +123,7 @@ pub struct RuleId(pub(super) u16);
 /// A path that needs no rule, and why.
 #[derive(Debug, Clone)]
 pub(super) struct Ignore {
-    pub(super) path: hl7v2::Path,
+    pub(super) path: Path,
     pub(super) why: String,
 }
 
@@ -88,6 +131,9 @@ pub(super) struct Ignore {
 #[derive(Debug, Clone)]
 pub struct Mapping {
     pub(super) lab: String,
+    pub(super) format: Format,
+    /// What stands between the cells of a table, where its header need not show it.
+    pub(super) delimiter: Option<csv::Delimiter>,
     pub(super) digest: String,
     pub(super) rules: Vec<Rule>,
     /// By [`Field`], in the order of [`Field::ALL`].
@@ -95,6 +141,8 @@ pub struct Mapping {
     pub(super) panel_extra: Vec<(String, RuleId)>,
     pub(super) result_extra: Vec<(String, RuleId)>,
     pub(super) specimen_extra: Vec<(String, RuleId)>,
+    pub(super) anchors: Anchors,
+    pub(super) columns: Vec<Column>,
     pub(super) ignores: Vec<Ignore>,
     pub(super) grouping: Grouping,
     pub(super) time_zone: Option<TimeZone>,
@@ -106,7 +154,7 @@ impl Mapping {
     }
 
     pub fn format(&self) -> Format {
-        Format::Hl7v2
+        self.format
     }
 
     /// SHA-256 of the mapping and all tables it reads, in hexadecimal.

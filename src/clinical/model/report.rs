@@ -229,4 +229,15 @@ impl Attachment {
             title: None,
         }
     }
+
+    /// A document that the sender keeps elsewhere.
+    pub fn pointing_at(
+        id: impl Into<String>,
+        media_type: Option<String>,
+        pointer: String,
+        title: Option<String>,
+    ) -> Self {
+        let pointer = Some(Sensitive::new(pointer));
+        Self { id: id.into(), media_type, bytes: None, sha256: None, document: None, pointer, title }
+    }
 }

@@ -42,6 +42,22 @@ pub fn uri(name: &str) -> Option<System> {
     oid.then(|| System(format!("urn:oid:{name}")))
 }
 
+/// Whether a system is one of public standing, not a laboratory's own.
+pub fn is_public(system: &System) -> bool {
+    const BODIES: [&str; 8] = [
+        "urn:oid:",
+        "urn:iso:",
+        "http://terminology.hl7.org/",
+        "http://hl7.org/fhir/",
+        "https://fhir.hl7.org.uk/",
+        "https://fhir.nhs.uk/",
+        "http://www.nlm.nih.gov/",
+        "http://www.ama-assn.org/",
+    ];
+    let uri = system.0.as_str();
+    NAMES.iter().any(|(_, known)| *known == uri) || BODIES.iter().any(|body| uri.starts_with(body))
+}
+
 #[cfg(test)]
 mod tests {
     use super::uri;

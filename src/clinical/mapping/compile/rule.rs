@@ -2,16 +2,16 @@
 
 use std::ops::Range;
 
-use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::clinical::mapping::compile::CONTRADICTION;
 use crate::clinical::mapping::compile::Compiler;
 use crate::clinical::mapping::compile::NO_DECISION;
-use crate::clinical::mapping::compile::NOT_A_PATH;
 use crate::clinical::mapping::compile::Node;
 use crate::clinical::mapping::compile::WRONG_TYPE;
+use crate::clinical::mapping::compile::path;
 use crate::clinical::mapping::language;
+use crate::clinical::mapping::language::Format;
 use crate::clinical::mapping::language::Kind;
 use crate::clinical::mapping::plan::Decision;
 use crate::clinical::mapping::plan::Lookup;
@@ -22,7 +22,6 @@ use crate::clinical::model::ReportStatus;
 use crate::clinical::model::Sex;
 use crate::clinical::model::StatusDetail;
 use crate::clinical::terminology::TableKind;
-use crate::formats::hl7v2;
 
 /// HL7 v2 data types (chapter 2A) that a value can be read as.
 const VALUE_TYPES: [&str; 20] = [
@@ -53,6 +52,9 @@ impl Compiler<'_> {
             unmapped: None,
             value_type: None,
             retype: Vec::new(),
+            date_format: None,
+            display: Vec::new(),
+            system: None,
         };
         if let Some(text) = node.get_ref().as_str() {
             rule.sources.extend(self.field_path(text, &node.span()));
@@ -61,10 +63,10 @@ impl Compiler<'_> {
         } else {
             self.wrong_type(node.span(), name, "a path in quotes, or a table with `from`");
         }
-        if rule.sources.is_empty() && rule.constant.is_none() {
+        if rule.sources.is_empty() && rule.constant.is_none() && !self.has_columns {
             return None;
         }
-        if kind == Kind::Value && rule.value_type.is_none() {
+        if kind == Kind::Value && rule.value_type.is_none() && self.format == Format::Hl7v2 {
             let line = format!("{name} = {{ from = \"OBX-5\", type = \"OBX-2\" }}");
             self.missing(node.span(), "type", &line);
         }
@@ -75,6 +77,9 @@ impl Compiler<'_> {
     fn keys(&mut self, rule: &mut Rule, kind: Kind, table: &DeTable<'_>, at: &Range<usize>) {
         let mut known = language::RULE_KEYS.to_vec();
         known.extend(kind.keys());
+        if self.format != Format::Hl7v2 {
+            known.extend(kind.keys_in_tree());
+        }
         self.check_keys(table, &known, &format!("`{}`", rule.name));
         let origins: Vec<_> = table
             .iter()
@@ -84,8 +89,8 @@ impl Compiler<'_> {
             let message = format!("`{}` says twice where it comes from", rule.name);
             let help = "keep one of `from`, `first_of`, `each_of`, `const`";
             self.error(CONTRADICTION, second.span(), message, "the second origin", help);
-        } else if origins.is_empty() {
-            self.missing(at.clone(), "from", "from = \"OBX-5\"");
+        } else if origins.is_empty() && !self.has_columns {
+            self.missing(at.clone(), "from", path::example(self.format));
         }
         for (key, node) in table {
             let key = key.get_ref().as_ref();
@@ -111,7 +116,16 @@ impl Compiler<'_> {
                 rule.sources.extend(self.field_paths(node, key));
             }
             "fallback" => rule.fallback.extend(self.field_paths(node, key)),
-            "const" => rule.constant = self.string(node, key).map(str::to_owned),
+            "const" => {
+                let Some(word) = self.string(node, key) else { return };
+                let sound = match kind {
+                    Kind::ReportStatus | Kind::ResultStatus => {
+                        self.known_word(word, targets(kind), node.span(), key)
+                    }
+                    _ => true,
+                };
+                rule.constant = sound.then(|| word.to_owned());
+            }
             "required" => match node.get_ref().as_bool() {
                 Some(required) => rule.required = required,
                 None => self.wrong_type(node.span(), key, "true or false"),
@@ -134,6 +148,12 @@ impl Compiler<'_> {
                     _ => Decision::Hold,
                 });
             }
+            "format" => self.date_format(rule, node),
+            "display" => {
+                let text = self.string(node, key).unwrap_or_default();
+                rule.display.extend(self.field_path(text, &node.span()));
+            }
+            "system" => rule.system = self.string(node, key).map(str::to_owned),
             "table" => self.tables_of(rule, kind, node),
             "map" => self.map(rule, kind, node),
             "type" => {
@@ -212,32 +232,6 @@ impl Compiler<'_> {
             }
         }
         words
-    }
-
-    fn field_paths(&mut self, node: &Node<'_>, key: &str) -> Vec<hl7v2::Path> {
-        if node.get_ref().as_array().is_none() {
-            self.wrong_type(Spanned::span(node), key, "a list of paths");
-            return Vec::new();
-        }
-        let texts = self.strings(node, key);
-        texts.iter().filter_map(|(text, at)| self.field_path(text, at)).collect()
-    }
-
-    /// A path that names a field: a whole segment has no value.
-    fn field_path(&mut self, text: &str, at: &Range<usize>) -> Option<hl7v2::Path> {
-        let path = self.path(text, at)?;
-        if path.field.is_none() {
-            let help = format!("name a field: `{text}-1`");
-            self.error(
-                NOT_A_PATH,
-                at.clone(),
-                format!("`{text}` names a whole segment"),
-                "has no value",
-                help,
-            );
-            return None;
-        }
-        Some(path)
     }
 }
 

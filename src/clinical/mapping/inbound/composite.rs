@@ -1,6 +1,5 @@
 //! HL7's composite types (chapter 2A) as parts of the model: CX, XPN, XAD, XTN, XCN, XON, CWE.
 
-use crate::clinical::mapping::inbound::code;
 use crate::clinical::mapping::inbound::reader::Reader;
 use crate::clinical::mapping::inbound::reader::Scope;
 use crate::clinical::mapping::language::Field;
@@ -13,7 +12,6 @@ use crate::clinical::model::PersonName;
 use crate::clinical::model::Sensitive;
 use crate::clinical::model::Telecom;
 use crate::clinical::terminology::coding_system;
-use crate::clinical::terminology::nhs_number;
 use crate::formats::hl7v2::Element;
 
 /// The text of a part, unless it is empty or the explicit null.
@@ -71,30 +69,7 @@ impl Reader<'_, '_> {
         let mut identifiers: Vec<Identifier> = Vec::new();
         for element in self.all(rule, scope) {
             let Some(sent) = head(element, 1) else { continue };
-            let reading = if rule.1.check_nhs_number {
-                nhs_number::read(&sent)
-            } else {
-                nhs_number::Reading::Valid(sent.clone())
-            };
-            let problem = match &reading {
-                nhs_number::Reading::Valid(_) => None,
-                nhs_number::Reading::WrongForm => Some("it has not ten digits"),
-                nhs_number::Reading::WrongCheckDigit => Some("its check digit does not hold"),
-                nhs_number::Reading::Placeholder => Some("one digit ten times is a placeholder"),
-            };
-            if let Some(problem) = problem {
-                let help = "ask the sender for the patient's number; the report is matched without it";
-                self.warn(
-                    code::NOT_NHS_NUMBER,
-                    element.location(),
-                    format!("not an NHS number: {problem}"),
-                    help,
-                );
-            }
-            let (kind, value) = match reading {
-                nhs_number::Reading::Valid(digits) => (IdentifierKind::NhsNumber, digits),
-                _ => (IdentifierKind::NhsNumberInvalid, sent),
-            };
+            let (kind, value) = self.gaps.nhs_number(rule.1, sent, element.location());
             if identifiers.iter().all(|it| it.value.expose() != &value) {
                 let value = Sensitive::new(value);
                 identifiers.push(Identifier {

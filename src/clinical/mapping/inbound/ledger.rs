@@ -1,5 +1,7 @@
 //! The account of a message: every populated field is used, ignored by a named rule, or unaccounted.
 
+use std::fmt;
+
 use crate::clinical::mapping::plan::RuleId;
 use crate::formats::hl7v2::Location;
 
@@ -13,17 +15,33 @@ pub enum Outcome {
     Unaccounted,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A field of HL7 v2, or a leaf of a tree as its format names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Position {
+    Field(Location),
+    Place(String),
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Field(location) => location.fmt(f),
+            Self::Place(place) => place.fmt(f),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LedgerEntry {
-    pub field: Location,
+    pub field: Position,
     pub outcome: Outcome,
 }
 
 /// One reading of one place by one rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Use {
     pub rule: RuleId,
-    pub at: Location,
+    pub at: Position,
 }
 
 /// Every populated field of the message, in its order, and every use of a rule.
@@ -35,8 +53,8 @@ pub struct Ledger {
 
 impl Ledger {
     /// The fields that nothing accounts for.
-    pub fn unaccounted(&self) -> impl Iterator<Item = Location> {
-        self.entries.iter().filter(|entry| entry.outcome == Outcome::Unaccounted).map(|entry| entry.field)
+    pub fn unaccounted(&self) -> impl Iterator<Item = &Position> {
+        self.entries.iter().filter(|entry| entry.outcome == Outcome::Unaccounted).map(|entry| &entry.field)
     }
 }
 

@@ -1,15 +1,11 @@
 //! Dates and times: as precise as sent, and in no zone but the one that was sent or configured.
 
-use jiff::civil::DateTime;
-use jiff::tz::AmbiguousOffset;
-
 use crate::clinical::mapping::inbound::code;
 use crate::clinical::mapping::inbound::reader::Reader;
 use crate::clinical::mapping::inbound::reader::Scope;
 use crate::clinical::mapping::language::Field;
 use crate::clinical::mapping::plan::Decision;
 use crate::clinical::model::Moment;
-use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
 use crate::formats::hl7v2::Element;
 use crate::formats::hl7v2::timestamp::Fhir;
@@ -49,49 +45,9 @@ impl<'m> Reader<'_, 'm> {
         } else {
             match stamp.fhir() {
                 Fhir::Date(iso) | Fhir::DateTime(iso) => iso,
-                Fhir::NeedsOffset { local, date } => self.in_zone(element, &local, date),
+                Fhir::NeedsOffset { local, date } => self.gaps.in_zone(element.location(), &local, date),
             }
         };
         Some(Moment { sent: sent.to_owned(), iso })
-    }
-
-    /// A local time in the mapping's zone, or its date where there is none or the hour is not one hour.
-    fn in_zone(&mut self, element: Element<'m>, local: &str, date: String) -> String {
-        let at = element.location();
-        let Some(zone) = &self.mapping.time_zone else {
-            let first = self.without_offset.map_or(at, |(first, _)| first);
-            self.without_offset = Some((first, self.without_offset.map_or(1, |(_, count)| count + 1)));
-            return date;
-        };
-        let Ok(civil) = local.parse::<DateTime>() else { return date };
-        let help = "ask the sender to add the offset (`+0100` or `+0000`) to the time";
-        let offset = match zone.to_ambiguous_timestamp(civil).offset() {
-            AmbiguousOffset::Unambiguous { offset } => offset,
-            AmbiguousOffset::Fold { .. } => {
-                self.hour(
-                    code::TIME_TWICE,
-                    at,
-                    "the clocks went back in this hour, so it happened twice",
-                    help,
-                );
-                return date;
-            }
-            AmbiguousOffset::Gap { .. } => {
-                self.hour(
-                    code::TIME_NEVER,
-                    at,
-                    "the clocks went forward over this hour, so it never was",
-                    help,
-                );
-                return date;
-            }
-        };
-        let minutes = offset.seconds() / 60;
-        let sign = if minutes < 0 { '-' } else { '+' };
-        format!("{local}{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60)
-    }
-
-    fn hour(&mut self, code: Code, at: crate::formats::hl7v2::Location, message: &str, help: &str) {
-        self.decide(Decision::Hold, Diagnostic::error(code, message).at(at.to_string()).help(help));
     }
 }

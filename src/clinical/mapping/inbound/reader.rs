@@ -2,10 +2,12 @@
 
 use crate::clinical::mapping::inbound::code;
 use crate::clinical::mapping::inbound::composite::head;
+use crate::clinical::mapping::inbound::gaps::Gaps;
 use crate::clinical::mapping::inbound::ledger::Ledger;
 use crate::clinical::mapping::inbound::ledger::LedgerEntry;
 use crate::clinical::mapping::inbound::ledger::Marks;
 use crate::clinical::mapping::inbound::ledger::Outcome;
+use crate::clinical::mapping::inbound::ledger::Position;
 use crate::clinical::mapping::inbound::ledger::Use;
 use crate::clinical::mapping::inbound::outline::Order;
 use crate::clinical::mapping::inbound::outline::Patient;
@@ -13,6 +15,7 @@ use crate::clinical::mapping::language::Field;
 use crate::clinical::mapping::language::RESULT_SEGMENTS;
 use crate::clinical::mapping::plan::Decision;
 use crate::clinical::mapping::plan::Mapping;
+use crate::clinical::mapping::plan::Path;
 use crate::clinical::mapping::plan::Rule;
 use crate::clinical::mapping::plan::RuleId;
 use crate::diagnostic::Code;
@@ -22,7 +25,6 @@ use crate::formats::hl7v2;
 use crate::formats::hl7v2::Element;
 use crate::formats::hl7v2::Location;
 use crate::formats::hl7v2::Message;
-use crate::formats::hl7v2::Path;
 use crate::formats::hl7v2::Segment;
 
 /// Fields of MSH that intake reads for every message: delimiters, sender and receiver, time, type, ids, version,
@@ -50,10 +52,7 @@ impl Scope<'_> {
 pub(super) struct Reader<'a, 'm> {
     pub(super) mapping: &'a Mapping,
     pub(super) segments: Vec<Segment<'m>>,
-    pub(super) diagnostics: Vec<Diagnostic>,
-    pub(super) rejected: bool,
-    /// Times without offset under a mapping without zone: how many, and the first.
-    pub(super) without_offset: Option<(Location, usize)>,
+    pub(super) gaps: Gaps<'a>,
     marks: Vec<Marks>,
     uses: Vec<Use>,
 }
@@ -66,9 +65,7 @@ impl<'a, 'm> Reader<'a, 'm> {
             marks: vec![Marks::default(); segments.len()],
             uses: Vec::with_capacity(segments.len() * FIELDS_USUAL),
             segments,
-            diagnostics: Vec::new(),
-            rejected: false,
-            without_offset: None,
+            gaps: Gaps::new(mapping),
         }
     }
 
@@ -79,7 +76,7 @@ impl<'a, 'm> Reader<'a, 'm> {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        self.diagnostics.push(Diagnostic::error(code, message).at(at.to_string()).help(help));
+        self.gaps.error(code, at, message, help);
     }
 
     pub(super) fn warn(
@@ -89,24 +86,11 @@ impl<'a, 'm> Reader<'a, 'm> {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        self.diagnostics.push(Diagnostic::warning(code, message).at(at.to_string()).help(help));
+        self.gaps.warn(code, at, message, help);
     }
 
-    /// Tells of a gap as the mapping decided: an error, a rejection, or a warning where it keeps.
     pub(super) fn decide(&mut self, decision: Decision, diagnostic: Diagnostic) {
-        let mut diagnostic = diagnostic;
-        match decision {
-            Decision::Hold => diagnostic.facts.push("held: nothing was sent on".to_owned()),
-            Decision::Reject => {
-                self.rejected = true;
-                diagnostic.facts.push("rejected: the mapping says so".to_owned());
-            }
-            Decision::Keep => {
-                diagnostic.severity = Severity::Warning;
-                diagnostic.facts.push("kept as sent: shown, and not interpreted".to_owned());
-            }
-        }
-        self.diagnostics.push(diagnostic);
+        self.gaps.decide(decision, diagnostic);
     }
 
     pub(super) fn rule(&self, field: Field) -> Option<(RuleId, &'a Rule)> {
@@ -135,7 +119,7 @@ impl<'a, 'm> Reader<'a, 'm> {
     /// missing component or repetition separator leaves fields that cannot be told apart.
     pub(super) fn excuse(&mut self, deviations: &[hl7v2::Deviation], delimiters: hl7v2::Delimiters) {
         let ascii = |segment: &Segment<'_>| segment.raw().bytes().all(|byte| byte.is_ascii() && byte != 0x1B);
-        for (deviation, diagnostic) in deviations.iter().zip(&mut self.diagnostics) {
+        for (deviation, diagnostic) in deviations.iter().zip(&mut self.gaps.diagnostics) {
             let harmless = match deviation.kind {
                 hl7v2::Kind::CharsetUnknown { .. } => self.segments.iter().all(ascii),
                 hl7v2::Kind::DelimitersUnusable => {
@@ -150,7 +134,7 @@ impl<'a, 'm> Reader<'a, 'm> {
     }
 
     /// The segment a path speaks of, in this scope.
-    fn segment(&self, path: &Path, scope: Scope<'_>) -> Option<usize> {
+    fn segment(&self, path: &hl7v2::Path, scope: Scope<'_>) -> Option<usize> {
         let name = path.segment_name();
         match &name {
             b"MSH" => Some(0),
@@ -236,6 +220,7 @@ impl<'a, 'm> Reader<'a, 'm> {
         scope: Scope<'_>,
         mut each: impl FnMut(Element<'m>),
     ) {
+        let Path::Hl7v2(path) = path else { return };
         let (Some(at), Some(number)) = (self.segment(path, scope), path.field) else { return };
         let Some(segment) = self.segments.get(at).copied() else { return };
         // Most fields that a mapping names are empty in most messages.
@@ -246,7 +231,7 @@ impl<'a, 'm> Reader<'a, 'm> {
             if let Some(marks) = self.marks.get_mut(at) {
                 marks.set(number);
             }
-            self.uses.push(Use { rule: id, at: element.location() });
+            self.uses.push(Use { rule: id, at: Position::Field(element.location()) });
             if !element.is_null() {
                 each(element);
             }
@@ -282,6 +267,7 @@ impl<'a, 'm> Reader<'a, 'm> {
 
     /// Whether the sender wrote the explicit null where a rule looks.
     pub(super) fn is_null(&self, path: &Path, scope: Scope<'_>) -> bool {
+        let Path::Hl7v2(path) = path else { return false };
         let segment = self.segment(path, scope).and_then(|at| self.segments.get(at).copied());
         segment.is_some_and(|segment| path.select(segment).any(|element| element.is_null()))
     }
@@ -292,6 +278,7 @@ impl<'a, 'm> Reader<'a, 'm> {
         rule.sources
             .iter()
             .find_map(|path| {
+                let Path::Hl7v2(path) = path else { return None };
                 let segment = self.segments.get(self.segment(path, scope)?)?;
                 Some(segment.location().field(path.field?))
             })
@@ -308,21 +295,7 @@ impl<'a, 'm> Reader<'a, 'm> {
 
     /// Goes through every populated field once, and tells of those that nothing accounts for.
     pub(super) fn close_ledger(&mut self) -> Ledger {
-        if let Some((at, count)) = self.without_offset {
-            let message = match count {
-                1 => "a time has no offset, and the mapping no `time_zone`: only its date is certain"
-                    .to_owned(),
-                _ => format!(
-                    "{count} times have no offset, and the mapping no `time_zone`: only their dates are certain"
-                ),
-            };
-            self.warn(
-                code::NO_OFFSET,
-                at,
-                message,
-                "add `time_zone = \"Europe/London\"` to `[report]`, if that is where they were written",
-            );
-        }
+        self.gaps.tell_times_without_offset();
         let segments = std::mem::take(&mut self.segments);
         let is_result = |segment: &Segment<'_>| RESULT_SEGMENTS.contains(&segment.name());
         let first_result = segments.iter().position(is_result).unwrap_or(segments.len());
@@ -335,7 +308,10 @@ impl<'a, 'm> Reader<'a, 'm> {
                 .iter()
                 .skip(from)
                 .filter(|entry: &&LedgerEntry| entry.outcome == Outcome::Unaccounted)
-                .map(|entry| entry.field)
+                .filter_map(|entry| match entry.field {
+                    Position::Field(location) => Some(location),
+                    Position::Place(_) => None,
+                })
                 .collect();
             self.tell_unread(*segment, &unread, first_result < at && at < last_result);
         }
@@ -361,14 +337,14 @@ impl<'a, 'm> Reader<'a, 'm> {
             let by_name = || {
                 ignores
                     .iter()
-                    .position(|it| it.path.segment() == name && it.path.field.is_none_or(|it| it == number))
+                    .position(|it| matches!(&it.path, Path::Hl7v2(path) if path.segment() == name && path.field.is_none_or(|it| it == number)))
             };
             let outcome = if read_always || marks.has(number) {
                 Outcome::Used
             } else {
                 by_name().map_or(Outcome::Unaccounted, Outcome::Ignored)
             };
-            entries.push(LedgerEntry { field: field.location(), outcome });
+            entries.push(LedgerEntry { field: Position::Field(field.location()), outcome });
         }
     }
 
@@ -406,7 +382,9 @@ impl<'a, 'm> Reader<'a, 'm> {
             let help = format!(
                 "nothing need be done; to silence this, add `[[ignore]]` with `path = \"{name}\"` to {mapping}"
             );
-            self.diagnostics.push(Diagnostic::info(code::UNREAD, message).at(first.to_string()).help(help));
+            self.gaps
+                .diagnostics
+                .push(Diagnostic::info(code::UNREAD, message).at(first.to_string()).help(help));
         }
     }
 }

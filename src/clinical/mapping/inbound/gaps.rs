@@ -1,0 +1,323 @@
+//! What could not be read, and what the mapping decided of it; and the look-ups of which every reader asks the same.
+//!
+//! A place is whatever the reader's format calls one: it is only ever shown.
+
+use std::fmt::Display;
+
+use jiff::civil::DateTime;
+use jiff::tz::AmbiguousOffset;
+
+use crate::clinical::mapping::inbound::code;
+use crate::clinical::mapping::plan::Decision;
+use crate::clinical::mapping::plan::Lookup;
+use crate::clinical::mapping::plan::Mapping;
+use crate::clinical::mapping::plan::Rule;
+use crate::clinical::model::Code;
+use crate::clinical::model::Coding;
+use crate::clinical::model::IdentifierKind;
+use crate::clinical::model::Sex;
+use crate::clinical::model::System;
+use crate::clinical::model::Unit;
+use crate::clinical::terminology::Row;
+use crate::clinical::terminology::coding_system;
+use crate::clinical::terminology::loinc;
+use crate::clinical::terminology::nhs_number;
+use crate::clinical::terminology::ucum;
+use crate::diagnostic::Code as DiagnosticCode;
+use crate::diagnostic::Diagnostic;
+use crate::diagnostic::Severity;
+
+/// A code or unit, and whether rules may speak of it.
+pub(super) struct Read<T> {
+    pub(super) value: T,
+    pub(super) interpretable: bool,
+}
+
+pub(super) struct Gaps<'a> {
+    pub(super) mapping: &'a Mapping,
+    pub(super) diagnostics: Vec<Diagnostic>,
+    pub(super) rejected: bool,
+    /// Times without offset under a mapping without zone: the first, and how many.
+    without_offset: Option<(String, usize)>,
+}
+
+impl<'a> Gaps<'a> {
+    pub(super) const fn new(mapping: &'a Mapping) -> Self {
+        Self { mapping, diagnostics: Vec::new(), rejected: false, without_offset: None }
+    }
+
+    pub(super) fn error(
+        &mut self,
+        code: DiagnosticCode,
+        at: impl Display,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.diagnostics.push(Diagnostic::error(code, message).at(at.to_string()).help(help));
+    }
+
+    pub(super) fn warn(
+        &mut self,
+        code: DiagnosticCode,
+        at: impl Display,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.diagnostics.push(Diagnostic::warning(code, message).at(at.to_string()).help(help));
+    }
+
+    /// Tells of a gap as the mapping decided: an error, a rejection, or a warning where it keeps.
+    pub(super) fn decide(&mut self, decision: Decision, diagnostic: Diagnostic) {
+        let mut diagnostic = diagnostic;
+        match decision {
+            Decision::Hold => diagnostic.facts.push("held: nothing was sent on".to_owned()),
+            Decision::Reject => {
+                self.rejected = true;
+                diagnostic.facts.push("rejected: the mapping says so".to_owned());
+            }
+            Decision::Keep => {
+                diagnostic.severity = Severity::Warning;
+                diagnostic.facts.push("kept as sent: shown, and not interpreted".to_owned());
+            }
+        }
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Adds the table's coding in front of those sent, and says whether rules may speak of the code.
+    pub(super) fn known_code(&mut self, rule: &Rule, mut code: Code, at: impl Display) -> Read<Code> {
+        let sent = code
+            .codings
+            .first()
+            .map(|coding| coding.code.clone())
+            .or_else(|| code.text.clone())
+            .unwrap_or_default();
+        let known =
+            code.codings.iter().filter_map(|coding| coding.system.as_ref()).any(coding_system::is_public);
+        let interpretable = match (&rule.lookup, row(rule, &sent)) {
+            (Lookup::Tables(_), Some(row)) => {
+                let target = row.target.clone();
+                let found = !target.is_empty();
+                if found {
+                    code.codings.retain(|coding| {
+                        coding.code != target || coding.system.as_ref().is_none_or(|it| it.0 != System::LOINC)
+                    });
+                    code.codings.insert(0, loinc_coding(target, row.display.clone()));
+                }
+                found
+            }
+            (Lookup::Tables(_), None) => {
+                self.no_row(rule, code::CODE_UNMAPPED, &at, "code", &sent, "<LOINC>,<name>");
+                false
+            }
+            // Without a table a code is known by the system its sender names.
+            _ if !known && let Some(decision) = rule.unmapped => {
+                let message = format!("code `{sent}` is of no code system that has a public name");
+                let help = format!(
+                    "map it: `table = \"codes.csv\"` in `{}`, and a row `{sent},<LOINC>,<name>`",
+                    rule.name
+                );
+                self.gap(decision, rule, code::CODE_UNMAPPED, &at, message, help);
+                false
+            }
+            _ => known,
+        };
+        let sound = self.check_loinc(&code, &at);
+        Read { value: code, interpretable: interpretable && sound }
+    }
+
+    fn check_loinc(&mut self, code: &Code, at: impl Display) -> bool {
+        let Some(sent) = code.in_system(System::LOINC).filter(|sent| !loinc::check_digit_holds(sent)) else {
+            return true;
+        };
+        let message = format!("`{sent}` is no LOINC code: its check digit does not hold");
+        let help = "the result is shown and not interpreted; ask the sender for the right code";
+        self.warn(code::CODE_CHECK_DIGIT, at, message, help);
+        false
+    }
+
+    /// A unit as sent, and in UCUM where a table has it or the sender says that it is UCUM.
+    pub(super) fn known_unit(
+        &mut self,
+        rule: &Rule,
+        sent: String,
+        is_said_ucum: bool,
+        at: impl Display,
+    ) -> Read<Unit> {
+        let mut code = row(rule, &sent).map(|row| row.target.clone());
+        if code.is_none() && is_said_ucum {
+            code = ucum::is_valid(&sent).then(|| sent.clone());
+            if code.is_none() {
+                self.not_ucum(&sent, &at);
+            }
+        }
+        if code.is_none() {
+            self.no_row(rule, code::UNIT_UNMAPPED, &at, "unit", &sent, "<UCUM>");
+        }
+        let interpretable = code.is_some();
+        Read { value: Unit { sent, ucum: code }, interpretable }
+    }
+
+    pub(super) fn not_ucum(&mut self, sent: &str, at: impl Display) {
+        let message = format!("unit `{sent}` is said to be UCUM and is not");
+        self.warn(code::NOT_UCUM, at, message, "ask the sender for the UCUM unit");
+    }
+
+    /// Tells that a table has no row, with the row to paste.
+    fn no_row(
+        &mut self,
+        rule: &Rule,
+        code: DiagnosticCode,
+        at: impl Display,
+        what: &str,
+        sent: &str,
+        target: &str,
+    ) {
+        let Lookup::Tables(tables) = &rule.lookup else { return };
+        let Some((file, table)) = tables.first() else { return };
+        let near = table.nearest(sent).map(|near| format!(" (it has `{near}`)")).unwrap_or_default();
+        let place = if what == "unit" { "UCUM mapping" } else { "LOINC mapping" };
+        let message = format!("{what} `{sent}` has no {place}{near}");
+        let field = if sent.contains([',', '"']) {
+            format!("\"{}\"", sent.replace('"', "\"\""))
+        } else {
+            sent.to_owned()
+        };
+        let help = format!("add `{field},{target}` to {file}, then run `gateway message replay ID`");
+        self.gap(rule.unmapped.unwrap_or(Decision::Hold), rule, code, at, message, help);
+    }
+
+    pub(super) fn gap(
+        &mut self,
+        decision: Decision,
+        rule: &Rule,
+        code: DiagnosticCode,
+        at: impl Display,
+        message: String,
+        help: String,
+    ) {
+        let mut diagnostic = Diagnostic::error(code, message).at(at.to_string()).help(help);
+        // Where the mapping keeps, its line has nothing to correct, and a long report would repeat it for each result.
+        if decision != Decision::Keep {
+            diagnostic.span = Some(rule.lookup_span.clone().unwrap_or_else(|| rule.span.clone()));
+        }
+        self.decide(decision, diagnostic);
+    }
+
+    /// The mapping's word for one as sent; `None` where its map has none, which has been told.
+    pub(super) fn mapped(&mut self, rule: &Rule, sent: String, at: impl Display) -> Option<String> {
+        let Lookup::Map(entries) = &rule.lookup else { return Some(sent) };
+        if let Some((_, word)) = entries.iter().find(|(from, _)| *from == sent) {
+            return Some(word.clone());
+        }
+        let message = format!("`{}` does not know `{sent}`", rule.name);
+        let help =
+            format!("add `\"{sent}\" = \"…\"` to the map in line {} of {}", rule.span.line, rule.span.file);
+        self.gap(rule.unmapped.unwrap_or(Decision::Hold), rule, code::UNKNOWN_STATUS, at, message, help);
+        None
+    }
+
+    /// A sex where table 0001, the NHS codes or the mapping's own map know it.
+    pub(super) fn known_sex(&mut self, rule: &Rule, sent: &str, at: impl Display) -> Option<Sex> {
+        let sex = match &rule.lookup {
+            Lookup::Map(entries) => {
+                entries.iter().find(|(from, _)| from == sent).and_then(|(_, word)| Sex::from_word(word))
+            }
+            _ => sex_of(sent),
+        };
+        if sex.is_none() {
+            let message = format!("administrative sex `{sent}` is not in the table");
+            let help = "the report is read without it; ranges by sex do not apply";
+            let diagnostic = Diagnostic::warning(code::SEX_UNKNOWN, message).at(at.to_string()).help(help);
+            match rule.unmapped {
+                None | Some(Decision::Keep) => self.diagnostics.push(diagnostic),
+                Some(decision) => {
+                    let diagnostic = Diagnostic { severity: Severity::Error, ..diagnostic };
+                    self.decide(decision, diagnostic);
+                }
+            }
+        }
+        sex
+    }
+
+    /// An NHS number, or what was sent as one and is none.
+    pub(super) fn nhs_number(
+        &mut self,
+        rule: &Rule,
+        sent: String,
+        at: impl Display,
+    ) -> (IdentifierKind, String) {
+        if !rule.check_nhs_number {
+            return (IdentifierKind::NhsNumber, sent);
+        }
+        let problem = match nhs_number::read(&sent) {
+            nhs_number::Reading::Valid(digits) => return (IdentifierKind::NhsNumber, digits),
+            nhs_number::Reading::WrongForm => "it has not ten digits",
+            nhs_number::Reading::WrongCheckDigit => "its check digit does not hold",
+            nhs_number::Reading::Placeholder => "one digit ten times is a placeholder",
+        };
+        let help = "ask the sender for the patient's number; the report is matched without it";
+        self.warn(code::NOT_NHS_NUMBER, at, format!("not an NHS number: {problem}"), help);
+        (IdentifierKind::NhsNumberInvalid, sent)
+    }
+
+    /// A local time in the mapping's zone, or its date where there is none or the hour is not one hour.
+    pub(super) fn in_zone(&mut self, at: impl Display, local: &str, date: String) -> String {
+        let Some(zone) = &self.mapping.time_zone else {
+            match &mut self.without_offset {
+                Some((_, count)) => *count += 1,
+                none => *none = Some((at.to_string(), 1)),
+            }
+            return date;
+        };
+        let Ok(civil) = local.parse::<DateTime>() else { return date };
+        let help = "ask the sender to add the offset (`+0100` or `+0000`) to the time";
+        let (code, message) = match zone.to_ambiguous_timestamp(civil).offset() {
+            AmbiguousOffset::Unambiguous { offset } => {
+                let minutes = offset.seconds() / 60;
+                let sign = if minutes < 0 { '-' } else { '+' };
+                return format!("{local}{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60);
+            }
+            AmbiguousOffset::Fold { .. } => {
+                (code::TIME_TWICE, "the clocks went back in this hour, so it happened twice")
+            }
+            AmbiguousOffset::Gap { .. } => {
+                (code::TIME_NEVER, "the clocks went forward over this hour, so it never was")
+            }
+        };
+        self.decide(Decision::Hold, Diagnostic::error(code, message).at(at.to_string()).help(help));
+        date
+    }
+
+    /// Tells once of the times of which only the date is certain.
+    pub(super) fn tell_times_without_offset(&mut self) {
+        let Some((at, count)) = self.without_offset.take() else { return };
+        let message = match count {
+            1 => "a time has no offset, and the mapping no `time_zone`: only its date is certain".to_owned(),
+            _ => format!(
+                "{count} times have no offset, and the mapping no `time_zone`: only their dates are certain"
+            ),
+        };
+        let help = "add `time_zone = \"Europe/London\"` to `[report]`, if that is where they were written";
+        self.warn(code::NO_OFFSET, at, message, help);
+    }
+}
+
+pub(super) fn row<'a>(rule: &'a Rule, sent: &str) -> Option<&'a Row> {
+    let Lookup::Tables(tables) = &rule.lookup else { return None };
+    tables.iter().find_map(|(_, table)| table.find(sent))
+}
+
+fn loinc_coding(code: String, display: Option<String>) -> Coding {
+    Coding { system: Some(System(System::LOINC.to_owned())), code, display, sent_system: None, version: None }
+}
+
+/// HL7 table 0001 as v2-to-FHIR maps it, and the codes of the NHS data dictionary (`1`, `2`, `9`, `0`).
+fn sex_of(sent: &str) -> Option<Sex> {
+    Some(match sent.to_ascii_uppercase().as_str() {
+        "F" | "FEMALE" | "2" => Sex::Female,
+        "M" | "MALE" | "1" => Sex::Male,
+        "A" | "O" | "OTHER" | "9" | "I" => Sex::Other,
+        "U" | "N" | "UNKNOWN" | "0" => Sex::Unknown,
+        _ => return None,
+    })
+}
