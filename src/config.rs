@@ -147,7 +147,8 @@ fn resolve(
     let mllp = mllp(&raw.inbound, base, found);
     let feeds = feeds(&raw.lab, &mllp, found);
     let polls = poll::polls(&raw.lab, &feeds, base, environment, found);
-    let inbound_http = credentials::Place { base, environment, listen: http_listen }.doors(&raw, &feeds, found);
+    let inbound_http =
+        credentials::Place { base, environment, listen: http_listen }.doors(&raw, &feeds, found);
     let sftp = sftp::resolve(&raw.inbound.sftp, &raw.lab, &feeds, base, environment, found);
     let recovery = &raw.cliniko.recovery;
     if (recovery.request_life_ms < 60_000 || recovery.settle_ms < 120_000) && !recovery.dangerous_fast {

@@ -143,7 +143,7 @@ async fn receive(door: &Door, name: &str, request: Request) -> Result<Response, 
     let media = Media::of(&parts.headers).ok_or_else(unsupported)?;
     let body = door.read(&parts.headers, body).await?;
     guarded.check_signature(door, &parts.headers, &body)?;
-    let answer = door.intake.receive_from(&guarded.feed, &body).await;
+    let answer = door.intake.receive_body(&guarded.feed, &body).await;
     Ok(if media.is_hl7() {
         hl7::response(&answer, media)
     } else {

@@ -10,11 +10,8 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use crate::audit;
-use crate::clinical::mapping::Mapping;
-use crate::clinical::mapping::language::Format;
 use crate::diagnostic::Code;
 use crate::formats::hl7v2::acknowledgement::Outcome;
-use crate::formats::hl7v2::batch;
 use crate::pipeline::Pipeline;
 use crate::pipeline::feeds::Feed;
 use crate::pipeline::hex;
@@ -106,7 +103,7 @@ impl Fetches {
         raw: &[u8],
         receipt_of: Option<&str>,
     ) -> Result<Fetched, Error> {
-        let answers = self.receive(raw).await;
+        let answers = self.intake.receive_file(&self.feed, raw).await.messages;
         if answers.iter().any(|answer| answer.close) {
             return Err(Error::NotKept);
         }
@@ -168,28 +165,6 @@ impl Fetches {
                 .with("code", code.as_str()),
         );
         self.pipeline.store.commit(change).await.map(drop)
-    }
-
-    /// One answer for each message: HL7 v2 is cut at its headers, in any other format the file is one message.
-    async fn receive(&self, raw: &[u8]) -> Vec<Answer> {
-        let format = self.pipeline.catalog.lab(&self.feed.mapping).map(Mapping::format);
-        let mut messages = match format {
-            Some(Format::Hl7v2) | None => batch::split(raw).messages().collect(),
-            Some(_) => Vec::new(),
-        };
-        if messages.is_empty() {
-            messages.push(0..raw.len());
-        }
-        let mut answers = Vec::with_capacity(messages.len());
-        for message in messages {
-            let answer = self.intake.receive_from(&self.feed, raw.get(message).unwrap_or_default()).await;
-            let is_refused = answer.close;
-            answers.push(answer);
-            if is_refused {
-                break;
-            }
-        }
-        answers
     }
 }
 

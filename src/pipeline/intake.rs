@@ -121,12 +121,17 @@ impl Intake {
     pub async fn receive_unless(&self, feed: &Arc<Feed>, raw: &[u8], known: Option<&str>) -> Answer {
         let format = content::format_of(feed, &self.0.catalog);
         if format == Format::Hl7v2 {
-            let er7 = content::er7(raw);
+            let er7 = match content::er7(raw) {
+                Ok(er7) => er7,
+                Err(seen) => {
+                    return self.answer(raw, &seen.content, &verdict::decide_seen(&seen, feed)).await;
+                }
+            };
             let decoded = hl7v2::decode(&er7);
             let verdict = verdict::decide_for(&decoded, feed);
             return self.answer(raw, &Content::of(decoded.message.as_ref()), &verdict).await;
         }
-        let seen = content::look(format, raw, known);
+        let seen = content::look(format, raw, known, self.0.catalog.lab(&feed.mapping));
         let verdict = verdict::decide_seen(&seen, feed);
         self.answer(raw, &seen.content, &verdict).await
     }

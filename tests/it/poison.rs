@@ -31,9 +31,8 @@ fn poison(number: usize) -> Vec<u8> {
     }
     match number % 8 {
         0 => {
-            let many: Vec<String> = (0..300)
-                .map(|at| format!("OBX|{at}|NM|2951-2^Sodium^LN||140|mmol/L|133-146||||?"))
-                .collect();
+            let many: Vec<String> =
+                (0..300).map(|at| format!("OBX|{at}|NM|2951-2^Sodium^LN||140|mmol/L|133-146||||?")).collect();
             whole(many.join("\r"))
         }
         1 => format!(

@@ -20,6 +20,9 @@ use crate::inbound::http::media::Media;
 use crate::inbound::http::refusal;
 use crate::pipeline::intake::Answer;
 
+/// The media type of an acknowledgement to XML.
+const ER7: &str = "application/hl7-v2";
+
 /// The acknowledgement as it is, in the words the sender used.
 pub(super) fn response(answer: &Answer, media: Media) -> Response {
     let status = status(answer);
@@ -27,7 +30,12 @@ pub(super) fn response(answer: &Answer, media: Media) -> Response {
     if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static(refusal::RETRY_AFTER_S));
     }
-    let (Media::Er7(name) | Media::Hl7Xml(name)) = media else { return status.into_response() };
+    let name = match media {
+        Media::Er7(name) => name,
+        // An acknowledgement is written in ER7, whichever encoding the message had.
+        Media::Hl7Xml(_) => ER7,
+        _ => return status.into_response(),
+    };
     match &answer.bytes {
         None => (if status.is_success() { StatusCode::NO_CONTENT } else { status }, headers).into_response(),
         Some(bytes) => (status, headers, [(header::CONTENT_TYPE, name)], bytes.clone()).into_response(),

@@ -1,10 +1,7 @@
 //! Taking a file: each of its messages is kept and answered, then the file has its receipt and waits no longer.
 
 use crate::audit;
-use crate::clinical::mapping::language::Format;
 use crate::formats::hl7v2::acknowledgement::Outcome;
-use crate::formats::hl7v2::batch;
-use crate::formats::hl7v2::batch::PartKind;
 use crate::pipeline::inbox::Error;
 use crate::pipeline::inbox::Inbox;
 use crate::pipeline::inbox::Waiting;
@@ -107,36 +104,10 @@ impl Inbox {
 
     /// Keeps each message of a file in its order; all of them are flushed, or the file counts as not taken.
     async fn receive(&self, bytes: &[u8]) -> Result<Vec<Answer>, Error> {
-        let mut answers = Vec::new();
-        for part in self.parts(bytes) {
-            let answer = self.intake.receive_from(&self.feed, part).await;
-            if answer.message.is_none() {
-                return Err(Error::NotKept);
-            }
-            answers.push(answer);
+        let file = self.intake.receive_file(&self.feed, bytes).await;
+        if file.close || file.messages.iter().any(|it| it.message.is_none()) {
+            return Err(Error::NotKept);
         }
-        Ok(answers)
-    }
-
-    /// The messages of a file. Text that belongs to none is handed on as well: it is kept, rejected and told of.
-    fn parts<'a>(&self, bytes: &'a [u8]) -> Vec<&'a [u8]> {
-        let format = self.pipeline.catalog.lab(&self.feed.mapping).map(|mapping| mapping.format());
-        if format.is_some_and(|format| format != Format::Hl7v2) {
-            return vec![bytes];
-        }
-        let split = batch::split(bytes);
-        let is_text =
-            |part: &[u8]| !part.iter().all(|byte| byte.is_ascii_whitespace() || matches!(byte, 0x0B | 0x1C));
-        let parts = split.parts.iter().filter_map(|part| {
-            let content = bytes.get(part.bytes.clone())?;
-            match part.kind {
-                PartKind::Message => Some(content),
-                PartKind::Junk if is_text(content) => Some(content),
-                _ => None,
-            }
-        });
-        let parts: Vec<_> = parts.collect();
-        // A file that holds nothing is kept as what it is.
-        if parts.is_empty() && !split.is_enveloped() { vec![bytes] } else { parts }
+        Ok(file.messages)
     }
 }

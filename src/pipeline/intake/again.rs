@@ -93,5 +93,9 @@ fn other_of_that_name(
 ) -> Result<Again, store::Error> {
     let other = MessageId::try_from(key).map_err(|_| store::Error::Damaged { table: Table::Index })?;
     let same = message::load(store, other, &after.scope())?.is_some_and(|it| it.header.sha256 == sha256);
-    Ok(if same { Again::KeptAgain(other) } else { Again::Refused(verdict.of_used_control_id(Format::Hl7v2).diagnostics()) })
+    Ok(if same {
+        Again::KeptAgain(other)
+    } else {
+        Again::Refused(verdict.of_used_control_id(Format::Hl7v2).diagnostics())
+    })
 }

@@ -5,10 +5,12 @@
 use std::borrow::Cow;
 
 use crate::clinical::mapping::Catalog;
+use crate::clinical::mapping::Mapping;
 use crate::clinical::mapping::language::Format;
 use crate::diagnostic::Diagnostic;
 use crate::formats::fhir::incoming;
 use crate::formats::hl7v2;
+use crate::formats::hl7v2::xml;
 use crate::pipeline::feeds::Door;
 use crate::pipeline::feeds::Feed;
 use crate::pipeline::intake::tree;
@@ -57,22 +59,35 @@ pub(super) fn format_of(feed: &Feed, catalog: &Catalog) -> Format {
     match feed.door {
         Door::Fhir => Format::Fhir,
         Door::Http | Door::Mllp | Door::Sftp | Door::SftpPoll => {
-            catalog.lab(&feed.mapping).map_or(Format::Hl7v2, crate::clinical::mapping::Mapping::format)
+            catalog.lab(&feed.mapping).map_or(Format::Hl7v2, Mapping::format)
         }
     }
 }
 
 /// The message as ER7: as it is, or from the XML encoding of the same structures.
-pub(super) fn er7(raw: &[u8]) -> Cow<'_, [u8]> {
-    Cow::Borrowed(raw)
+///
+/// # Errors
+/// What of the XML cannot be read; it is broken as a whole.
+pub(super) fn er7(raw: &[u8]) -> Result<Cow<'_, [u8]>, Seen> {
+    if !xml::looks_like_xml(raw) {
+        return Ok(Cow::Borrowed(raw));
+    }
+    match xml::convert(raw) {
+        Ok(converted) => Ok(Cow::Owned(converted.er7)),
+        Err(error) => Err(Seen::broken(Format::Hl7v2, Box::new(error.diagnostic()))),
+    }
 }
 
 /// Looks at a message that is not HL7 v2. `unless` is the condition the request bore beside it.
-pub(super) fn look(format: Format, raw: &[u8], unless: Option<&str>) -> Seen {
+/// `mapping` says where a JSON document has its control id.
+pub(super) fn look(format: Format, raw: &[u8], unless: Option<&str>, mapping: Option<&Mapping>) -> Seen {
     match format {
         Format::Fhir => fhir(raw, unless),
         Format::Json => match tree::json(raw) {
-            Ok(_) => Seen::whole(Content::named(format, String::new())),
+            Ok(_) => {
+                let control_id = mapping.and_then(|it| it.control_id(raw)).unwrap_or_default();
+                Seen::whole(Content::named(format, control_id))
+            }
             Err(problem) => Seen::broken(format, problem),
         },
         Format::Csv | Format::Hl7v2 => Seen::whole(Content::named(format, String::new())),

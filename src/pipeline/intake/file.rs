@@ -96,6 +96,11 @@ impl Intake {
         self.receive_parts(Some(feed), &[], raw).await
     }
 
+    /// The same, for a door that gives one answer to a body however many messages are in it.
+    pub async fn receive_body(&self, feed: &Arc<Feed>, raw: &[u8]) -> Answer {
+        self.receive_file(feed, raw).await.into_answer()
+    }
+
     /// Keeps every message of a file; each says itself who sends it unless the feed is known. `names` are those of the
     /// sender's certificate.
     pub(super) async fn receive_parts(
@@ -122,7 +127,9 @@ impl Intake {
         }
         let mut answers = Vec::with_capacity(messages.len());
         for together in messages.chunks(TOGETHER_MAX) {
-            answers.extend(in_order(together.iter().map(|it| self.receive_one(feed, names, it)).collect()).await);
+            answers.extend(
+                in_order(together.iter().map(|it| self.receive_one(feed, names, it)).collect()).await,
+            );
         }
         if let ([only], false, [_]) = (pieces.as_slice(), split.is_enveloped(), answers.as_slice()) {
             debug_assert!(only.is_message);

@@ -69,6 +69,7 @@ impl Open {
             bodies_bytes_max: 1024 * 1024,
         };
         let pipeline = Arc::new(Pipeline {
+            awaited: haemosync_gateway::pipeline::application_ack::Awaited::default(),
             store: Arc::clone(&store),
             accounts: Accounts::new(no_accounts(), Arc::clone(&clock)),
             feeds: Feeds::new(feeds.to_vec()),
@@ -101,6 +102,9 @@ impl Open {
 
 fn feed(name: &str, door: Door) -> Arc<Feed> {
     Arc::new(Feed {
+        application_acks: haemosync_gateway::pipeline::feeds::ApplicationAcks::None,
+        control_ids: haemosync_gateway::pipeline::feeds::ControlIds::Unique,
+        silence_alert: None,
         lab: "standard".to_owned(),
         name: name.to_owned(),
         door,

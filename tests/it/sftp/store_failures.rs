@@ -56,6 +56,7 @@ impl Door {
         let Compiled { catalog, knowledge, outbound } = Compiled::read(None).unwrap();
         let feed = Arc::new(feed());
         let pipeline = Arc::new(Pipeline {
+            awaited: haemosync_gateway::pipeline::application_ack::Awaited::default(),
             store: Arc::clone(&store),
             accounts: Accounts::new(no_accounts(), Arc::clone(&clock)),
             feeds: Feeds::new(vec![Arc::clone(&feed)]),
@@ -103,6 +104,11 @@ fn config(account: sftp::Account) -> sftp::Config {
 
 fn feed() -> Feed {
     Feed {
+        application_acks: haemosync_gateway::pipeline::feeds::ApplicationAcks::None,
+        control_ids: haemosync_gateway::pipeline::feeds::ControlIds::Unique,
+        silence_alert: None,
+        client_certificates: Vec::new(),
+        routes: Vec::new(),
         lab: "standard".to_owned(),
         name: FEED.to_owned(),
         door: feeds::Door::Sftp,

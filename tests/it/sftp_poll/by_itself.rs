@@ -53,6 +53,7 @@ impl Poller {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let Compiled { catalog, knowledge, outbound } = Compiled::read(None).unwrap();
         let pipeline = Arc::new(Pipeline {
+            awaited: haemosync_gateway::pipeline::application_ack::Awaited::default(),
             store: Arc::clone(&store),
             accounts: Accounts::new(config.cliniko, Arc::clone(&clock)),
             feeds: config.feeds,

@@ -11,12 +11,14 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::diagnostic::Diagnostic;
+use crate::formats::fhir;
 use crate::formats::fhir::Issue;
 use crate::formats::fhir::IssueType;
 use crate::formats::fhir::OperationOutcome;
 use crate::formats::fhir::Severity;
 use crate::formats::fhir::incoming::Incoming;
 use crate::formats::fhir::incoming::Kind;
+use crate::formats::json;
 use crate::formats::tree::Node;
 use crate::inbound::http::Door;
 use crate::inbound::http::fhir::Prefer;
@@ -163,16 +165,18 @@ impl Writer {
     }
 
     fn body(&self, status: StatusCode, resource: &Value) -> Response {
-        let text = match self.format {
-            FhirFormat::Json => resource.to_string(),
-            FhirFormat::Xml => xml(resource),
+        let (format, text) = match self.format {
+            FhirFormat::Json => (FhirFormat::Json, resource.to_string()),
+            // What XML cannot hold is told in JSON, rather than not at all.
+            FhirFormat::Xml => xml(resource)
+                .map_or_else(|| (FhirFormat::Json, resource.to_string()), |it| (FhirFormat::Xml, it)),
         };
-        (status, [(header::CONTENT_TYPE, self.format.media_type())], text).into_response()
+        (status, [(header::CONTENT_TYPE, format.media_type())], text).into_response()
     }
 }
 
-fn xml(resource: &Value) -> String {
-    resource.to_string()
+fn xml(resource: &Value) -> Option<String> {
+    fhir::xml::encode(&json::decode(resource.to_string().as_bytes()).ok()?).ok()
 }
 
 /// Something good to say: the results are ours now.
