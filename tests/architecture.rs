@@ -171,6 +171,9 @@ fn nothing_unfinished_or_forbidden_is_left_in_the_source() {
     check(&complaints);
 }
 
+/// A word of RFC 7636 that only looks like one of our codes.
+const PKCE_METHOD: &str = "S256";
+
 #[test]
 fn every_diagnostic_code_in_use_is_explained_and_every_explained_one_is_in_use() {
     let mut used = std::collections::BTreeSet::new();
@@ -179,7 +182,7 @@ fn every_diagnostic_code_in_use_is_explained_and_every_explained_one_is_in_use()
             let is_code = word.len() == 4
                 && word.starts_with(|c: char| c.is_ascii_uppercase())
                 && word.bytes().skip(1).all(|byte| byte.is_ascii_digit());
-            if is_code {
+            if is_code && word != PKCE_METHOD {
                 used.insert(word.to_owned());
             }
         }

@@ -64,7 +64,7 @@ fn the_example_laboratory_in_the_comments_is_valid() {
     let (config, _) = read(&example, &secrets).unwrap();
     assert_eq!(config.inbound_http.feeds.len(), 2);
     assert_eq!(config.inbound_http.principals[0].lab, "standard");
-    assert_eq!(config.feeds.named("standard-fhir").unwrap().routed(Some("A100"), None), Some("test"));
+    assert_eq!(config.feeds.named("standard-fhir").unwrap().routed(Some("N-100"), None), Some("test"));
     assert_eq!(config.feeds.for_sender("LAB|FAC").unwrap().name, "standard-mllp");
     assert!(config.feeds.for_sender("LAB|OTHER").is_none());
     let [(feed, poll)] = config.polls.as_slice() else { panic!("one feed fetches") };

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use crate::diagnostic::Diagnostic;
+use crate::diagnostic::Severity;
 
 /// What became of a message, in the word of a receipt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,10 +26,21 @@ impl Outcome {
     }
 }
 
-/// One line, ended. `number` counts the messages of the file from one.
-pub fn line(number: usize, control_id: &str, outcome: Outcome, why: Option<&Diagnostic>) -> String {
-    let [code, sentence, place, help] =
-        why.map_or([""; 4], |it| [it.code.as_str(), &it.message, &it.position, &it.help]);
+/// What the line of a message says that came before.
+const REPEATED: &str = "the same message came before, and nothing new was made of it";
+
+/// One line, ended, with the gravest of what is said. `number` counts the messages of the file from one.
+pub fn line(
+    number: usize,
+    control_id: &str,
+    outcome: Outcome,
+    is_repeated: bool,
+    said: &[Diagnostic],
+) -> String {
+    let gravest = said.iter().find(|it| it.severity == Severity::Error).or(said.first());
+    let unsaid = if is_repeated { REPEATED } else { "" };
+    let [code, sentence, place, help] = gravest
+        .map_or(["", unsaid, "", ""], |it| [it.code.as_str(), &it.message, &it.position, &it.help]);
     let columns = [control_id, outcome.as_str(), code, sentence, place, help].map(column);
     format!("{number}\t{}\n", columns.join("\t"))
 }
@@ -65,7 +77,7 @@ mod tests {
     #[test]
     fn nothing_in_a_column_ends_it() {
         assert_eq!(
-            line(3, "A\tB\r\n\\C\u{1}", Outcome::Accepted, None),
+            line(3, "A\tB\r\n\\C\u{1}", Outcome::Accepted, false, &[]),
             "3\tA\\tB\\r\\n\\\\C\u{fffd}\taccepted\t\t\t\t\n"
         );
     }
@@ -102,7 +114,7 @@ mod tests {
             )
         );
         assert_eq!(
-            line(1, "C1", Outcome::Rejected, Some(&why)),
+            line(1, "C1", Outcome::Rejected, true, std::slice::from_ref(&why)),
             "1\tC1\trejected\tH106\ta result message needs at least one OBR segment\tOBR[1]-4.1\tsend the order's OBR before its OBX segments\n"
         );
     }

@@ -6,12 +6,12 @@
 //! repeated. So nothing is taken twice, and nothing is skipped.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::sync::Arc;
 
 use crate::audit;
 use crate::diagnostic::Code;
 use crate::formats::hl7v2::acknowledgement::Outcome;
+use crate::formats::receipt;
 use crate::pipeline::Pipeline;
 use crate::pipeline::feeds::Feed;
 use crate::pipeline::hex;
@@ -168,24 +168,16 @@ impl Fetches {
     }
 }
 
-/// One line a message: its place, its control id, what became of it, our code and one sentence; separated by tabs.
+/// One line a message.
 fn receipt(answers: &[Answer]) -> String {
-    let mut text = String::new();
-    for (number, answer) in (1..).zip(answers) {
+    let lines = (1..).zip(answers).map(|(number, answer)| {
         let outcome = match answer.outcome {
-            Outcome::Accept => "accepted",
-            Outcome::Error | Outcome::Reject => "rejected",
+            Outcome::Accept => receipt::Outcome::Accepted,
+            Outcome::Error | Outcome::Reject => receipt::Outcome::Rejected,
         };
-        let (code, sentence) = match answer.diagnostics.first() {
-            Some(it) => (it.code.as_str(), it.message.as_str()),
-            None if answer.repeated => ("", "received before and answered as before"),
-            None => ("", "received"),
-        };
-        let control_id: String = answer.control_id.chars().filter(|it| !it.is_control()).collect();
-        writeln!(text, "{number}\t{control_id}\t{outcome}\t{code}\t{sentence}")
-            .expect("writing to a String does not fail");
-    }
-    text
+        receipt::line(number, &answer.control_id, outcome, answer.repeated, &answer.diagnostics)
+    });
+    lines.collect()
 }
 
 #[cfg(test)]
@@ -212,9 +204,9 @@ mod tests {
         ];
         assert_eq!(
             receipt(&answers),
-            "1\tA-1\taccepted\t\treceived\n\
-             2\tA-2\trejected\tH105\tthe feed does not take this processing id\n\
-             3\t\taccepted\t\treceived before and answered as before\n"
+            "1\tA-1\taccepted\t\t\t\t\n\
+             2\tA\\t\\n-2\trejected\tH105\tthe feed does not take this processing id\t\t\n\
+             3\t\taccepted\t\tthe same message came before, and nothing new was made of it\t\t\n"
         );
     }
 }

@@ -249,11 +249,11 @@ impl Intake {
     }
 
     fn answered(&self, id: MessageId, message: Message, scope: &Scope) -> Result<Answer, store::Error> {
-        let rejected = message.header.ack.as_deref().is_some_and(|ack| ack.ends_with('R'));
-        let state = message::standing(&self.0.store, id)?.map(|it| it.state);
-        let outcome = match state {
-            Some(State::Rejected) if rejected => Outcome::Reject,
-            Some(State::Rejected) => Outcome::Error,
+        // What the sender was told then, whatever became of the message since.
+        let outcome = match (message.header.ack.as_deref(), message::standing(&self.0.store, id)?) {
+            (Some("AE" | "CE"), _) => Outcome::Error,
+            (Some("AR" | "CR"), _) => Outcome::Reject,
+            (None, Some(standing)) if standing.state == State::Rejected => Outcome::Error,
             _ => Outcome::Accept,
         };
         let diagnostics = match outcome {

@@ -203,7 +203,7 @@ fn usage_and_configuration_end_with_2() {
         &["try"],
         &["try", "--lab", "standart", "a.hl7"],
         &["check", "--config", "wrong.toml"],
-        &["send", "http://127.0.0.1:1", "a.hl7"],
+        &["send", "ftp://127.0.0.1:1", "a.hl7"],
         &["explain", "Z999"],
     ];
     for arguments in wrong {

@@ -2,17 +2,16 @@
 //!
 //! ```text
 //! file⇥results.hl7⇥2610⇥9f86d0…⇥2026-11-22T20:00:00Z
-//! 1⇥MSG00001⇥accepted⇥⇥
-//! 2⇥MSG00002⇥held⇥T014⇥no row of the unit table has this unit, at OBX[3]-6: …
+//! 1⇥MSG00001⇥accepted⇥⇥⇥⇥
+//! 2⇥MSG00002⇥held⇥T014⇥no row of the unit table has this unit⇥OBX[3]-6⇥add …
 //! ```
-
-use std::fmt::Write;
 
 use jiff::Timestamp;
 
 use crate::clock::Id;
 use crate::diagnostic::Diagnostic;
-use crate::diagnostic::Severity;
+use crate::formats::receipt;
+use crate::formats::receipt::Outcome;
 use crate::pipeline::inbox::Error;
 use crate::pipeline::inbox::Inbox;
 use crate::pipeline::inbox::count;
@@ -68,58 +67,24 @@ impl Inbox {
     fn show(&self, receipt: &Receipt) -> Result<Shown, Error> {
         let Receipt { name, bytes, sha256, taken_at, .. } = receipt;
         let mut text = format!("file\t{name}\t{bytes}\t{sha256}\t{taken_at:.0}\n");
-        for (at, line) in receipt.lines.iter().enumerate() {
-            let (outcome, code, sentence) = self.standing(line)?;
-            let control_id = one_line(&line.control_id);
-            writeln!(text, "{}\t{control_id}\t{outcome}\t{code}\t{sentence}", at + 1)
-                .expect("writing to a String does not fail");
+        for (number, line) in (1..).zip(&receipt.lines) {
+            let (outcome, said) = self.standing(line)?;
+            text.push_str(&receipt::line(number, &line.control_id, outcome, line.repeated, &said));
         }
         Ok(Shown { name: receipt.shown_as.clone(), taken_at: *taken_at, text })
     }
 
-    /// The word, the code and the sentence of a line.
-    fn standing(&self, line: &Line) -> Result<(&'static str, String, String), store::Error> {
+    /// What has become of a message by now, and what is said of it where it waits for a person.
+    fn standing(&self, line: &Line) -> Result<(Outcome, Vec<Diagnostic>), store::Error> {
         let store = &self.pipeline.store;
         let Some(standing) = message::standing(store, line.message)? else {
-            return Ok(("accepted", String::new(), String::new()));
+            return Ok((Outcome::Accepted, Vec::new()));
         };
         let outcome = match standing.state {
-            State::Waiting | State::Mapped => "accepted",
-            State::Held => "held",
-            State::Rejected => "rejected",
+            State::Waiting | State::Mapped => return Ok((Outcome::Accepted, Vec::new())),
+            State::Held => Outcome::Held,
+            State::Rejected => Outcome::Rejected,
         };
-        let said = match standing.state {
-            State::Waiting | State::Mapped => Vec::new(),
-            State::Held | State::Rejected => message::diagnostics(store, line.message, &standing.scope())?,
-        };
-        let (code, mut sentence) = told(&said);
-        if line.repeated {
-            let again = "the same message came before, and nothing new was made of it";
-            sentence = if sentence.is_empty() { again.to_owned() } else { format!("{sentence}; {again}") };
-        }
-        Ok((outcome, code, sentence))
+        Ok((outcome, message::diagnostics(store, line.message, &standing.scope())?))
     }
-}
-
-/// The gravest diagnostic, in one line, and how many there are beside it.
-fn told(said: &[Diagnostic]) -> (String, String) {
-    let Some(first) = said.iter().find(|it| it.severity == Severity::Error).or_else(|| said.first()) else {
-        return Default::default();
-    };
-    let mut sentence = one_line(&first.message);
-    if !first.position.is_empty() {
-        sentence = format!("{sentence}, at {}", one_line(&first.position));
-    }
-    if !first.help.is_empty() {
-        sentence = format!("{sentence}: {}", one_line(&first.help));
-    }
-    if said.len() > 1 {
-        sentence = format!("{sentence} (and {} more)", said.len() - 1);
-    }
-    (first.code.to_string(), sentence)
-}
-
-/// Text that cannot end its line or its column.
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -34,7 +34,7 @@ async fn a_file_is_taken_when_it_is_closed_and_has_a_receipt_that_tells_how_it_s
     assert_eq!(receipt[0][..3], ["file", "results.hl7", &content.len().to_string()]);
     assert_eq!(receipt[0][3].len(), 64, "a SHA-256 in hexadecimal");
     assert!(receipt[0][4].ends_with('Z') && receipt[0][4].starts_with("20"), "{receipt:?}");
-    assert_eq!(receipt[1], ["1", "S1", "accepted", "", ""]);
+    assert_eq!(receipt[1], ["1", "S1", "accepted", "", "", "", ""]);
     assert_eq!(receipt[2][..3], ["2", "S2", "held"]);
     assert!(receipt[2][3].len() == 4 && !receipt[2][4].is_empty(), "{receipt:?}");
     assert_eq!(receipt[3][..3], ["3", "S3", "accepted"]);

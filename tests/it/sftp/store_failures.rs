@@ -104,8 +104,8 @@ fn config(account: sftp::Account) -> sftp::Config {
 
 fn feed() -> Feed {
     Feed {
-        application_acks: haemosync_gateway::pipeline::feeds::ApplicationAcks::None,
-        control_ids: haemosync_gateway::pipeline::feeds::ControlIds::Unique,
+        application_acks: feeds::ApplicationAcks::None,
+        control_ids: feeds::ControlIds::Unique,
         silence_alert: None,
         client_certificates: Vec::new(),
         routes: Vec::new(),
@@ -133,8 +133,8 @@ fn no_accounts() -> accounts::Config {
 #[tokio::test(flavor = "multi_thread")]
 async fn r01_a_rename_succeeds_only_when_every_message_is_flushed() {
     for fault in [Fault::BeforeEffect, Fault::AfterEffect] {
-        // The commits of the session that renames: its audit entry, three messages, the receipt.
-        for failing in 2..=5 {
+        // The commits of the session that renames: its audit entry, three messages, their file's record, the receipt.
+        for failing in 2..=6 {
             let door = Door::open(Rule::Rename).await;
             let laboratory = &door.laboratory;
             let content = oru("S1") + &oru("S2") + &oru("S3");
@@ -143,7 +143,7 @@ async fn r01_a_rename_succeeds_only_when_every_message_is_flushed() {
             door.disk.fail_commit(failing, fault);
             let said = laboratory.refused("rename a.tmp a.hl7\n").await;
             assert!(said.contains("Failure") || said.contains("S130"), "{said}");
-            let is_gone = failing == 5 && fault == Fault::AfterEffect;
+            let is_gone = failing == 6 && fault == Fault::AfterEffect;
             if !is_gone {
                 assert_eq!((door.rows(Table::Drops), door.rows(Table::FileReceipts)), (1, 0));
                 laboratory.done("rename a.tmp a.hl7\n").await;
