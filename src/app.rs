@@ -181,12 +181,7 @@ pub async fn start(
         doors.spawn(sftp_poll::run(poll, fetches, shutdown.clone()));
     }
     doors.spawn(admin::serve(owner, admin::router(Arc::clone(&pipeline)), shutdown));
-    let mut lanes = JoinSet::new();
-    lanes.spawn(read::run(Arc::clone(&pipeline)));
-    lanes.spawn(prepare::run(Arc::clone(&pipeline)));
-    lanes.spawn(deliver::run(Arc::clone(&pipeline)));
-    lanes.spawn(application_ack::run(Arc::clone(&pipeline)));
-    lanes.spawn(silence::run(Arc::clone(&pipeline)));
+    let lanes = lanes(&pipeline);
     let socket = directory.join(admin::SOCKET_NAME);
     Ok(Running {
         mllp: plain,
@@ -200,6 +195,17 @@ pub async fn start(
         doors,
         lanes,
     })
+}
+
+/// The work that goes on by itself.
+fn lanes(pipeline: &Arc<Pipeline>) -> JoinSet<()> {
+    let mut lanes = JoinSet::new();
+    lanes.spawn(read::run(Arc::clone(pipeline)));
+    lanes.spawn(prepare::run(Arc::clone(pipeline)));
+    lanes.spawn(deliver::run(Arc::clone(pipeline)));
+    lanes.spawn(application_ack::run(Arc::clone(pipeline)));
+    lanes.spawn(silence::run(Arc::clone(pipeline)));
+    lanes
 }
 
 /// Opens the configured store with its master key.

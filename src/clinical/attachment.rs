@@ -324,7 +324,7 @@ mod tests {
         ] {
             assert_eq!(field(PDF, Encoding::Base64, &broken).unwrap(), WHOLE, "{broken}");
         }
-        let hex: String = WHOLE.iter().map(|byte| format!("{byte:02X}")).collect();
+        let hex: String = WHOLE.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().concat();
         assert_eq!(field(PDF, Encoding::Hex, &hex).unwrap(), WHOLE);
         assert_eq!(
             field("text/plain", Encoding::Text, "Seen by the registrar").unwrap(),

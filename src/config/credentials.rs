@@ -109,7 +109,8 @@ impl Place<'_> {
         };
         let has_any = feed.hmac.is_some() || feed.bearer.is_some() || lab.jwt.is_some();
         let is_loopback = self.listen.is_none_or(|it| it.ip().is_loopback());
-        if !has_any && !(feed.dangerous_no_credentials && is_loopback) {
+        let is_open = feed.dangerous_no_credentials && is_loopback;
+        if !has_any && !is_open {
             let problem = "anybody who reaches the gateway could post results to this feed";
             found.push(
                 Diagnostic::error(Code::new("C031"), problem)

@@ -39,8 +39,8 @@ pub fn line(
 ) -> String {
     let gravest = said.iter().find(|it| it.severity == Severity::Error).or(said.first());
     let unsaid = if is_repeated { REPEATED } else { "" };
-    let [code, sentence, place, help] = gravest
-        .map_or(["", unsaid, "", ""], |it| [it.code.as_str(), &it.message, &it.position, &it.help]);
+    let [code, sentence, place, help] =
+        gravest.map_or(["", unsaid, "", ""], |it| [it.code.as_str(), &it.message, &it.position, &it.help]);
     let columns = [control_id, outcome.as_str(), code, sentence, place, help].map(column);
     format!("{number}\t{}\n", columns.join("\t"))
 }

@@ -205,8 +205,10 @@ fn refused(error: &holds::Error) -> Response {
         E::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let diagnostic = error.diagnostic();
-    let facts = diagnostic.facts.iter().map(|fact| format!("; {fact}")).collect::<String>();
-    let body = json!({ "error": format!("{}{facts}", Chain(error)), "code": diagnostic.code.as_str(), "diagnostic": diagnostic });
+    let said: Vec<String> =
+        [Chain(error).to_string()].into_iter().chain(diagnostic.facts.iter().cloned()).collect();
+    let body =
+        json!({ "error": said.join("; "), "code": diagnostic.code.as_str(), "diagnostic": diagnostic });
     (status, Json(body)).into_response()
 }
 

@@ -99,10 +99,13 @@ fn text(pipeline: &Pipeline) -> Result<String, store::Error> {
     Ok(page.0)
 }
 
+/// One of a feed's figures.
+type Count = fn(&Figures) -> i64;
+
 /// Silence and backlog of each feed; messages of senders that no feed names have an empty label.
 fn feeds(pipeline: &Pipeline, page: &mut Page) -> Result<(), store::Error> {
     let figures = figures::all(&pipeline.store, &pipeline.feeds)?;
-    let counts: [(&str, &str, fn(&Figures) -> i64); 3] = [
+    let counts: [(&str, &str, Count); 3] = [
         ("gateway_feed_waiting", "Messages of a feed that wait to be read.", |it| it.waiting),
         ("gateway_feed_held", "Messages of a feed that are held and not discarded.", |it| it.held),
         ("gateway_feed_rejected", "Messages of a feed in quarantine that are not discarded.", |it| {

@@ -237,7 +237,10 @@ impl Door {
                     write(&mut stream, &answer).await?;
                     continue;
                 }
-                () = place.wanted() => return Ok(sent_away()),
+                () = place.wanted() => {
+                    sent_away();
+                    return Ok(());
+                }
                 read = tokio::time::timeout(patience, stream.read(&mut chunk)) => read,
             };
             let events = match read {
@@ -258,10 +261,13 @@ impl Door {
                 Err(_) if decoder.is_inside() && patience < self.config.idle => {
                     let settled = decoder.settle();
                     if settled.is_empty() {
-                        match self.wait_inside(&mut stream, &mut decoder, &mut chunk, place).await? {
-                            Some(events) => events,
-                            None => return Ok(sent_away()),
-                        }
+                        let Some(events) =
+                            self.wait_inside(&mut stream, &mut decoder, &mut chunk, place).await?
+                        else {
+                            sent_away();
+                            return Ok(());
+                        };
+                        events
                     } else {
                         settled
                     }

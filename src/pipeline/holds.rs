@@ -285,7 +285,7 @@ fn replaying(desk: Desk<'_>, by: By<'_>, id: MessageId) -> Result<Step, Error> {
         State::Held => (Standing::new(State::Waiting, before.feed.clone()), Change::new()),
         State::Rejected => match again::decide(desk.store, desk.clock, desk.feeds, id, &before)? {
             Again::Accepted(after, change) => (after, change),
-            Again::KeptAgain(id) => return Err(Error::KeptAgain { id }),
+            Again::Doubled(id) => return Err(Error::KeptAgain { id }),
             Again::Refused(diagnostics) => return Err(Error::StillRefused { diagnostics }),
         },
         state @ (State::Mapped | State::Waiting) => return Err(Error::NotWaiting { state }),

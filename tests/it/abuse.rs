@@ -18,14 +18,11 @@ use tokio::task::JoinSet;
 use crate::crash::process::Home;
 use crate::crash::process::SENDER;
 use crate::harness::PATIENCE;
+use crate::harness::option;
 
 const RESIDENT_MAX: u64 = 256 << 20;
 /// Messages of the good sender while the others are there.
 const GOOD: usize = 100;
-
-fn number(name: &str, default: usize) -> usize {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
 
 fn message(control_id: usize) -> Vec<u8> {
     format!(
@@ -57,7 +54,7 @@ async fn good_sender(address: SocketAddr, from: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r14_idle_and_slow_connections_leave_a_good_sender_its_answers_and_memory_bounded() {
-    let (idle, slow) = (number("ABUSE_IDLE", 2_000), number("ABUSE_SLOW", 200));
+    let (idle, slow) = (option("ABUSE_IDLE", 2_000), option("ABUSE_SLOW", 200));
     let cliniko = cliniko::start(cliniko::Config::default()).await.unwrap();
     let home = Home::furnish(&cliniko).await;
     let mut life = home.spawn();

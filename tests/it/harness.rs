@@ -582,6 +582,11 @@ pub(crate) fn capture_log() {
         lines.with_env_filter(EnvFilter::new("haemosync_gateway=trace")).try_init();
 }
 
+/// How often a test does something: by the environment's word, else as often as every run can afford.
+pub(crate) fn option(name: &str, default: usize) -> usize {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
 /// Where a case is found, from any JSON that has its id.
 pub(crate) fn path_of(case: &Value) -> String {
     format!("/api/v1/cases/{}", case["id"].as_str().unwrap())

@@ -7,6 +7,7 @@ mod store_failures;
 mod tokens;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use serde_json::Value;
@@ -58,10 +59,10 @@ async fn request(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &st
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
     // A test may declare more than it sends.
     if !headers.iter().any(|(name, _)| *name == "Content-Length") {
-        head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        write!(head, "Content-Length: {}\r\n", body.len()).unwrap();
     }
     for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        write!(head, "{name}: {value}\r\n").unwrap();
     }
     let mut stream = TcpStream::connect(to).await.unwrap();
     stream.write_all(format!("{head}\r\n").as_bytes()).await.unwrap();

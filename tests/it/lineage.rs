@@ -14,6 +14,7 @@ use crate::harness::CLINIC;
 use crate::harness::Setup;
 use crate::harness::TestGateway;
 use crate::harness::User;
+use crate::harness::option;
 use crate::harness::path_of;
 use crate::harness::until;
 
@@ -248,7 +249,7 @@ async fn r09_a_correction_across_a_limit_after_an_approval_is_urgent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r11_an_approval_that_races_a_correction_never_files_the_older_version_after_it() {
-    let races = std::env::var("RACES").ok().and_then(|it| it.parse().ok()).unwrap_or(RACES);
+    let races = option("RACES", RACES);
     let gateway = TestGateway::start_with(Setup { release: Release::Automatic, ..Setup::default() }).await;
     let clinician = gateway.sign_in(CLINIC, "clinician").await;
     for round in 0..races {

@@ -40,7 +40,7 @@ fn er7(rows: &[&str]) -> Reading {
 }
 
 fn results(reading: &Reading) -> Vec<&LabResult> {
-    reading.reports.iter().flat_map(|report| report.results()).collect()
+    reading.reports.iter().flat_map(haemosync_gateway::clinical::model::Report::results).collect()
 }
 
 /// What became of a message: its status, the codes that are told, and how its first result reads.

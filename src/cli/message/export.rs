@@ -18,7 +18,6 @@ use crate::cli::message::ask;
 use crate::cli::message::page;
 use crate::cli::output;
 
-#[expect(clippy::disallowed_methods, reason = "the folder is the one the command was given")]
 pub(super) fn run(config: &ConfigArguments, folder: &Path, path: &str, format: Format) -> crate::cli::Result {
     // What is exported is patients' data: nobody else on this machine may read it.
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);

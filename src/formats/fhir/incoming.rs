@@ -128,7 +128,7 @@ fn message_header(entries: &[Node], read: &mut Incoming) -> Result<(), Refused> 
         ));
     };
     if read.control_id.is_empty() {
-        read.control_id = header.get("id").and_then(Node::text).unwrap_or_default().to_owned();
+        header.get("id").and_then(Node::text).unwrap_or_default().clone_into(&mut read.control_id);
     }
     let endpoint = header.get("source").and_then(|it| it.get("endpoint"));
     read.source = endpoint.and_then(Node::text).map(str::to_owned);

@@ -1,5 +1,7 @@
 //! What is read, what is refused and where, and what holds for any bytes.
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -14,15 +16,15 @@ fn decode(bytes: &[u8]) -> Result<String, Error> {
 
 /// An element as `Namespace:name(attribute=value)[content]`.
 fn show(element: &Element<'_>, out: &mut String) {
-    *out += &format!("{:?}:{}", element.namespace, element.name);
+    write!(out, "{:?}:{}", element.namespace, element.name).unwrap();
     for attribute in &element.attributes {
-        *out += &format!("({}={:?})", attribute.name, attribute.value);
+        write!(out, "({}={:?})", attribute.name, attribute.value).unwrap();
     }
     out.push('[');
     for content in &element.content {
         match content {
             Content::Element(inner) => show(inner, out),
-            Content::Text(text) => *out += &format!("{text:?}"),
+            Content::Text(text) => write!(out, "{text:?}").unwrap(),
         }
     }
     out.push(']');
@@ -126,7 +128,7 @@ fn bounds_everything() {
     refuse(nested(DEPTH_MAX + 1), Kind::TooDeep { max: DEPTH_MAX }, (1, 3 * DEPTH_MAX + 1));
     let kind = |text: String| decode(text.as_bytes()).map_err(|error| error.kind);
     assert_eq!(kind(format!("<a>{}</a>", "<b/>".repeat(NODES_MAX))), Err(Kind::TooMany { max: NODES_MAX }));
-    let attributes: String = (0..=ATTRIBUTES_MAX).map(|at| format!(" b{at}=''")).collect();
+    let attributes: String = (0..=ATTRIBUTES_MAX).map(|at| format!(" b{at}=''")).collect::<Vec<_>>().concat();
     assert_eq!(kind(format!("<a{attributes}/>")), Err(Kind::TooManyAttributes { max: ATTRIBUTES_MAX }));
     assert_eq!(kind(format!("<{}/>", "a".repeat(300))), Err(Kind::NameTooLong { max: NAME_BYTES_MAX }));
     refuse(vec![b' '; BYTES_MAX + 1], Kind::TooLong { max: BYTES_MAX }, (1, 1));

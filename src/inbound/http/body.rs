@@ -19,7 +19,7 @@ use crate::inbound::http::refusal::Refusal;
 /// Room is given out in units of so many bytes.
 pub(super) const BUDGET_UNIT_BYTES: usize = 16 * 1024;
 /// A body that does not come within this time is not waited for.
-const BODY_READ: Duration = Duration::from_secs(60);
+const BODY_READ: Duration = Duration::from_mins(1);
 /// How long a request waits for room.
 const ROOM_WAIT: Duration = Duration::from_secs(10);
 

@@ -39,7 +39,7 @@ impl Refusal {
         let status = self.status.as_u16();
         let problem = match self.diagnostics.split_first() {
             None => Problem::new(status, title),
-            Some((first, rest)) if rest.is_empty() => Problem::of(status, title, first),
+            Some((first, [])) => Problem::of(status, title, first),
             Some((first, _)) => Problem::of(status, title, first).with(self.diagnostics.clone()),
         };
         let body = serde_json::to_vec(&problem).expect("a problem has text keys and no failing serializer");
@@ -77,9 +77,8 @@ pub(super) fn status_of(answer: &Answer) -> StatusCode {
         Outcome::Error if answer.diagnostics.iter().any(|it| is_syntax(it.code.as_str())) => {
             StatusCode::BAD_REQUEST
         }
-        Outcome::Error => StatusCode::UNPROCESSABLE_ENTITY,
         Outcome::Reject if is("H110") => StatusCode::FORBIDDEN,
-        Outcome::Reject => StatusCode::UNPROCESSABLE_ENTITY,
+        Outcome::Error | Outcome::Reject => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }
 

@@ -255,9 +255,9 @@ impl Desk {
         Ok(())
     }
 
-    async fn take_marked(&mut self, marked: &str, marker: Option<&Waiting>) -> Result<(), Refusal> {
-        let waiting = self.inbox.find(marked)?.ok_or(Refusal::NothingMarked)?;
-        self.take_waiting(marked, &waiting, marker).await
+    async fn take_marked(&mut self, name: &str, marker: Option<&Waiting>) -> Result<(), Refusal> {
+        let waiting = self.inbox.find(name)?.ok_or(Refusal::NothingMarked)?;
+        self.take_waiting(name, &waiting, marker).await
     }
 
     /// Takes a file that waits, under the name it has or is given.

@@ -22,7 +22,7 @@ pub async fn run(pipeline: Arc<Pipeline>) {
         match look(&pipeline, &mut silent) {
             Ok(()) => {}
             Err(error) => {
-                tracing::error!(error = %Chain(&error), "could not look when feeds were last heard")
+                tracing::error!(error = %Chain(&error), "could not look when feeds were last heard");
             }
         }
         tokio::time::sleep(LOOK_EVERY).await;

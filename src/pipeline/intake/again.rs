@@ -32,7 +32,7 @@ pub(in crate::pipeline) enum Again {
     /// The message waits to be read, as this standing and this change say.
     Accepted(Standing, Change),
     /// The same bytes came again meanwhile and were taken: this one would double them.
-    KeptAgain(MessageId),
+    Doubled(MessageId),
     /// It is refused as before, or for what is wrong with it now.
     Refused(Vec<Diagnostic>),
 }
@@ -94,7 +94,7 @@ fn other_of_that_name(
     let other = MessageId::try_from(key).map_err(|_| store::Error::Damaged { table: Table::Index })?;
     let same = message::load(store, other, &after.scope())?.is_some_and(|it| it.header.sha256 == sha256);
     Ok(if same {
-        Again::KeptAgain(other)
+        Again::Doubled(other)
     } else {
         Again::Refused(verdict.of_used_control_id(Format::Hl7v2).diagnostics())
     })

@@ -39,7 +39,7 @@ pub struct Client {
 struct Key {
     id: Option<String>,
     algorithm: Algorithm,
-    key: DecodingKey,
+    public: DecodingKey,
 }
 
 /// Why an assertion, or a set of keys, was refused.
@@ -103,7 +103,7 @@ impl Client {
         validation.set_required_spec_claims(&["exp", "aud", "iss", "sub"]);
         let fitting = self.keys.iter().filter(|key| key.algorithm == algorithm);
         let fitting = fitting.filter(|key| key_id.is_none() || key.id.as_deref() == key_id);
-        let read = |key: &Key| jsonwebtoken::decode::<Claims>(assertion, &key.key, &validation).ok();
+        let read = |key: &Key| jsonwebtoken::decode::<Claims>(assertion, &key.public, &validation).ok();
         fitting.filter_map(read).map(|it| it.claims).next().ok_or(Error::Refused)
     }
 }
@@ -121,7 +121,7 @@ fn key(jwk: &Jwk) -> Option<Key> {
         _ => return None,
     };
     let key = DecodingKey::from_jwk(jwk).ok()?;
-    Some(Key { id: jwk.common.key_id.clone(), algorithm, key })
+    Some(Key { id: jwk.common.key_id.clone(), algorithm, public: key })
 }
 
 /// Checks assertions, each once.

@@ -157,7 +157,7 @@ mod tests {
 
     fn sign(text: &[u8]) -> String {
         let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
-        hmac::sign(&key, text).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        hmac::sign(&key, text).as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
     }
 
     fn check(signature: &Signature, sent: &str, date: &str, body: &[u8]) -> Result<(), Error> {
@@ -174,10 +174,7 @@ mod tests {
         let hex = signer(Encoding::Hex, "sha256=", None);
         let right = format!("sha256={}", sign(b"body"));
         assert_eq!(check(&hex, &right, "", b"body"), Ok(()));
-        assert_eq!(
-            check(&hex, &right.replace("sha256=", "sha256=").to_uppercase(), "", b"body"),
-            Err(Error::Wrong)
-        );
+        assert_eq!(check(&hex, &right.to_uppercase(), "", b"body"), Err(Error::Wrong));
         assert_eq!(check(&hex, &right, "", b"bodY"), Err(Error::Wrong));
         assert_eq!(check(&hex, "", "", b"body"), Err(Error::Missing));
         for wrong in [&right[7..], "sha256=", "sha256=zz", "sha256=é1", &right[..70], "sha256=+1"] {

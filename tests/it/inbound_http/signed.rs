@@ -32,7 +32,7 @@ async fn start(keys: &str) -> (TestGateway, TempDir) {
 
 fn sign(text: &[u8]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
-    hmac::sign(&key, text).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hmac::sign(&key, text).as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 async fn send(gateway: &TestGateway, headers: &[(&str, &str)], body: &str) -> Heard {

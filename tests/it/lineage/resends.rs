@@ -10,6 +10,7 @@ use haemosync_gateway::simulator::lab::Sample;
 use crate::harness::Ordered;
 use crate::harness::Setup;
 use crate::harness::TestGateway;
+use crate::harness::option;
 use crate::lineage::sodium;
 
 /// Distinct messages; `R06_MESSAGES` asks for more (2,000 for the promise's quick count).
@@ -22,7 +23,7 @@ const CONFLICT_EVERY: usize = 8;
 const TOGETHER: usize = 32;
 
 fn count() -> usize {
-    std::env::var("R06_MESSAGES").ok().and_then(|it| it.parse().ok()).unwrap_or(MESSAGES)
+    option("R06_MESSAGES", MESSAGES)
 }
 
 /// A message for nobody in particular: what becomes of it later is another test's.

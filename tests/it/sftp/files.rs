@@ -208,11 +208,15 @@ async fn two_sessions_at_once_do_not_mix_their_files() {
     let (one, two) = (gateway.laboratory(), gateway.laboratory());
     let batch = |from: usize| -> (String, Vec<String>) {
         let names: Vec<String> = (from..from + 20).map(|n| format!("S{n}")).collect();
-        (names.iter().map(|name| format!("put {name} {name}.hl7\n")).collect(), names)
+        (names.iter().map(|name| format!("put {name} {name}.hl7\n")).collect::<Vec<_>>().concat(), names)
     };
     let ((first, ones), (second, twos)) = (batch(0), batch(20));
-    ones.iter().for_each(|name| one.write(name, oru(name)));
-    twos.iter().for_each(|name| two.write(name, oru(name)));
+    for name in &ones {
+        one.write(name, oru(name));
+    }
+    for name in &twos {
+        two.write(name, oru(name));
+    }
     let (first, second) = tokio::join!(one.done(&first), two.done(&second));
     assert!(!first.is_empty() && !second.is_empty());
     gateway.count(40);

@@ -130,11 +130,11 @@ fn untyped(node: &Node) -> Node {
 
 #[test]
 fn json_comes_back_from_xml() {
-    let text = r##"{"resourceType":"Observation","id":"o","meta":{"profile":["a","b"]},"contained":[{"resourceType":"Specimen","id":"s"}],
+    let text = r#"{"resourceType":"Observation","id":"o","meta":{"profile":["a","b"]},"contained":[{"resourceType":"Specimen","id":"s"}],
         "status":"final","_status":{"id":"x"},"code":{"coding":[{"system":"http://loinc.org","code":"2276-4","display":"Ferritin"}],"text":"Ferritin"},
         "subject":{"reference":"Patient/1"},"_effectiveDateTime":{"extension":[{"url":"u","valueCode":"unknown"}]},
         "valueQuantity":{"value":5.10,"comparator":"<","unit":"µg/L"},"note":[{"text":"one\ntwo"},{"text":"three"}],
-        "referenceRange":[{"low":{"value":0.0}}],"performer":[{"extension":[{"url":"v","valueBoolean":false}]}]}"##;
+        "referenceRange":[{"low":{"value":0.0}}],"performer":[{"extension":[{"url":"v","valueBoolean":false}]}]}"#;
     let node = json::decode(text.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
     let written = encode(&node).unwrap_or_else(|error| panic!("{error}"));
     let back = decode(written.as_bytes()).unwrap_or_else(|error| panic!("{error:?}"));

@@ -1,5 +1,7 @@
 //! Messages in XML, what is told of each, and what holds for any text.
 
+use std::fmt::Write as _;
+
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -220,28 +222,28 @@ fn converts_the_shared_corpus() {
 fn to_xml(message: &hl7v2::Message<'_>) -> String {
     let mut out = String::new();
     for segment in message.segments() {
-        out += &format!("<{}>", segment.name());
+        write!(out, "<{}>", segment.name()).unwrap();
         for (at, field) in segment.fields().enumerate() {
             let name = format!("{}.{}", segment.name(), at + 1);
             for repetition in field.repetitions() {
-                out += &format!("<{name}>");
+                write!(out, "<{name}>").unwrap();
                 if segment.name() == "MSH" && at < 2 {
                     xml::escape(repetition.raw(), &mut out);
                 } else {
                     for (at, component) in repetition.components().enumerate() {
-                        out += &format!("<X.{}>", at + 1);
+                        write!(out, "<X.{}>", at + 1).unwrap();
                         for (at, leaf) in component.subcomponents().enumerate() {
-                            out += &format!("<Y.{}>", at + 1);
+                            write!(out, "<Y.{}>", at + 1).unwrap();
                             xml::escape(&leaf.text(), &mut out);
-                            out += &format!("</Y.{}>", at + 1);
+                            write!(out, "</Y.{}>", at + 1).unwrap();
                         }
-                        out += &format!("</X.{}>", at + 1);
+                        write!(out, "</X.{}>", at + 1).unwrap();
                     }
                 }
-                out += &format!("</{name}>");
+                write!(out, "</{name}>").unwrap();
             }
         }
-        out += &format!("</{}>", segment.name());
+        write!(out, "</{}>", segment.name()).unwrap();
     }
     whole(&out)
 }

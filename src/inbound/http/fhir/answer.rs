@@ -24,6 +24,7 @@ use crate::inbound::http::Door;
 use crate::inbound::http::fhir::Prefer;
 use crate::inbound::http::media::FhirFormat;
 use crate::inbound::http::refusal::Refusal;
+use crate::pipeline::hex;
 use crate::pipeline::intake::Answer;
 use crate::pipeline::records::MessageId;
 
@@ -213,7 +214,7 @@ fn received_at(id: MessageId) -> Timestamp {
 
 /// The same 128 bits in the spelling of a UUID.
 fn uuid(id: MessageId) -> String {
-    let hex: String = id.key().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex(&id.key());
     let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default().to_owned();
     [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
 }
