@@ -71,7 +71,7 @@ async fn r01_a_file_is_kept_then_told_then_archived() {
     assert_eq!(server.names("out"), ["readme.txt"]);
     assert_eq!(server.names("receipts"), ["a.hl7.receipt"]);
     let receipt = fs::read_to_string(server.path("receipts/a.hl7.receipt")).unwrap();
-    assert_eq!(receipt, "1\tA-1\taccepted\t\treceived\n");
+    assert_eq!(receipt, "1\tA-1\taccepted\t\t\t\t\n");
     assert_eq!(gateway.kept(), [oru("A-1").into_bytes()]);
     // Another file under the same name is another file, and the archived one is not overwritten.
     server.drop_file("a.hl7", &oru("A-2"));
@@ -294,7 +294,10 @@ async fn r06_the_same_file_under_another_name_makes_nothing_new() {
     server.drop_file("b.hl7", &oru("A-1"));
     until_names(&server, "done", &["a.hl7", "b.hl7"]).await;
     let receipt = fs::read_to_string(server.path("receipts/b.hl7.receipt")).unwrap();
-    assert_eq!(receipt, "1\tA-1\taccepted\t\treceived before and answered as before\n");
+    assert_eq!(
+        receipt,
+        "1\tA-1\taccepted\t\tthe same message came before, and nothing new was made of it\t\t\n"
+    );
     assert_eq!((gateway.kept().len(), gateway.duplicates()), (1, 1));
     gateway.count(2);
     gateway.finish().await;
