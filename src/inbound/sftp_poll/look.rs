@@ -21,9 +21,12 @@ use crate::pipeline::fetches::Fetches;
 use crate::pipeline::fetches::Seen;
 use crate::pipeline::records::fetched::Fetched;
 use crate::pipeline::records::fetched::FetchedKey;
+use crate::pipeline::sha256_hex;
 use crate::store;
 use crate::telemetry::Chain;
 
+/// A file that was taken and cannot be moved or deleted; it was compared with what was read before.
+const NOT_CLEARED: Code = Code::new("S158");
 /// Most files that one look takes; the next look follows at once.
 const FILES_PER_LOOK_MAX: usize = 1_000;
 
@@ -100,7 +103,9 @@ impl Looker {
             let key = self.fetches.key(seen).await?;
             present.insert(key);
             if let Some(fetched) = known.get(&key) {
-                self.clear_away(server, file, key, fetched, &names).await?;
+                if self.is_still_there(server, file, key, fetched).await? {
+                    self.clear_away(server, file, key, fetched, &names).await?;
+                }
             } else if !self.is_marked(file, &names) {
                 // The laboratory will say when it is whole.
             } else if !self.is_whole(file) {
@@ -201,6 +206,37 @@ impl Looker {
         }
     }
 
+    /// Whether the file that an earlier look took is the one that lies there, before it is archived or deleted.
+    ///
+    /// Its size and time, to the second, may be those of the laboratory's next file of that name: that one is forgotten
+    /// as taken, and the next look takes it.
+    async fn is_still_there(
+        &mut self,
+        server: &Server,
+        file: &Entry,
+        key: FetchedKey,
+        fetched: &Fetched,
+    ) -> Result<bool, Error> {
+        let is_compared = self.told.get(&key) == Some(&NOT_CLEARED);
+        if self.config.after == After::Leave || fetched.receipt.is_some() || is_compared {
+            return Ok(true);
+        }
+        let path = below(&self.config.folder, &file.name);
+        match server.read(&path, file, self.config.file_bytes_max).await {
+            Ok(Some(raw)) if sha256_hex(&raw) == fetched.sha256 => Ok(true),
+            Ok(Some(_)) => {
+                self.fetches.forget(&[key]).await?;
+                Ok(false)
+            }
+            Ok(None) => Ok(false),
+            Err(error) if error.concerns_one_file() => {
+                self.complain(key, file, error.code(), &error).await?;
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Archives or deletes a file that was taken, if it is still the file that was read.
     async fn clear_away(
         &mut self,
@@ -216,19 +252,25 @@ impl Looker {
             return Ok(());
         }
         match self.clear(server, file, names).await {
-            Ok(()) => Ok(()),
-            Err(error) if error.concerns_one_file() => {
-                self.complain(key, file, Code::new("S158"), &error).await
-            }
+            // Another file may come under its name within the second.
+            Ok(true) => Ok(self.fetches.forget(&[key]).await?),
+            Ok(false) => Ok(()),
+            Err(error) if error.concerns_one_file() => self.complain(key, file, NOT_CLEARED, &error).await,
             Err(error) => Err(error.into()),
         }
     }
 
-    async fn clear(&self, server: &Server, file: &Entry, names: &BTreeSet<&str>) -> Result<(), ServerError> {
+    /// Whether the file was put away.
+    async fn clear(
+        &self,
+        server: &Server,
+        file: &Entry,
+        names: &BTreeSet<&str>,
+    ) -> Result<bool, ServerError> {
         let path = below(&self.config.folder, &file.name);
         // Another file under the same name is the laboratory's next one.
         if server.look_up(&path).await? != Some((file.bytes, file.modified_at)) {
-            return Ok(());
+            return Ok(false);
         }
         // The marker goes first: left alone, it would vouch for the next file of that name.
         if let Take::Marked { suffix } = &self.config.take {
@@ -237,7 +279,8 @@ impl Looker {
                 self.put_away(server, &marker).await?;
             }
         }
-        self.put_away(server, &file.name).await
+        self.put_away(server, &file.name).await?;
+        Ok(true)
     }
 
     async fn put_away(&self, server: &Server, name: &str) -> Result<(), ServerError> {
