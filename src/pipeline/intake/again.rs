@@ -4,13 +4,17 @@
 //! the same transaction that puts it on its way; the bytes, the id and the time of arrival stay. Its answer becomes the
 //! acceptance it is now, so that a laboratory that sends it again hears that it is ours.
 
+use std::borrow::Cow;
+
 use crate::clinical::mapping::language::Format;
 use crate::clock::Clock;
 use crate::diagnostic::Diagnostic;
 use crate::formats::hl7v2;
+use crate::pipeline::feeds::Door;
 use crate::pipeline::feeds::Feeds;
 use crate::pipeline::intake::Content;
 use crate::pipeline::intake::acknowledge;
+use crate::pipeline::intake::content;
 use crate::pipeline::intake::content_id;
 use crate::pipeline::intake::verdict;
 use crate::pipeline::intake::verdict::Verdict;
@@ -47,21 +51,45 @@ pub(in crate::pipeline) fn decide(
 ) -> Result<Again, store::Error> {
     let kept = message::load(store, id, &before.scope())?;
     let kept = kept.ok_or(store::Error::Damaged { table: Table::Messages })?;
-    let decoded = hl7v2::decode(&kept.raw);
-    let verdict = match before.feed.as_deref().and_then(|name| feeds.named(name)) {
+    let feed = before.feed.as_deref().and_then(|name| feeds.named(name));
+    if let Some(feed) = feed.filter(|feed| feed.door != Door::Mllp)
+        && let Some(format) = content::other_than_hl7(&kept.raw)
+    {
+        let seen = content::look(format, &kept.raw, None, None);
+        return take_up(
+            store,
+            clock,
+            (id, before),
+            &kept,
+            (&seen.content, &verdict::decide_seen(&seen, feed)),
+        );
+    }
+    let er7 = content::er7(&kept.raw).unwrap_or_else(|_| Cow::Borrowed(&kept.raw));
+    let decoded = hl7v2::decode(&er7);
+    let verdict = match feed {
         Some(feed) => verdict::decide_for(&decoded, feed),
         None => verdict::decide(&decoded, feeds),
     };
+    take_up(store, clock, (id, before), &kept, (&Content::of(decoded.message.as_ref()), &verdict))
+}
+
+/// Puts an accepted message on its way, under its feed's key.
+fn take_up(
+    store: &Store,
+    clock: &dyn Clock,
+    (id, before): (MessageId, &Standing),
+    kept: &Message,
+    (content, verdict): (&Content<'_>, &Verdict),
+) -> Result<Again, store::Error> {
     let Some(feed) = verdict.feed.as_ref().filter(|_| verdict.is_accepted()) else {
         return Ok(Again::Refused(verdict.diagnostics()));
     };
-    let content = Content::of(decoded.message.as_ref());
     let after = Standing::new(State::Waiting, Some(feed.name.clone()));
     let by_content = content_id(&content.control_id, &kept.header.sha256);
     let name = if content.control_id.is_empty() { &by_content } else { content.control_id.as_ref() };
     let same_name = store.find(Table::Messages, &after.scope(), Field::ControlId, name)?;
     if let Some(other) = same_name.iter().find(|key| key.as_slice() != id.key()) {
-        return other_of_that_name(store, &after, &verdict, other, &kept.header.sha256);
+        return other_of_that_name(store, &after, verdict, other, &kept.header.sha256);
     }
     let mut change = Change::new();
     if same_name.is_empty() {
@@ -77,7 +105,7 @@ pub(in crate::pipeline) fn decide(
         control_id: kept.header.control_id.clone(),
         sha256: kept.header.sha256.clone(),
     };
-    let (ack, answer) = acknowledge(clock, &content, &verdict, false).unzip();
+    let (ack, answer) = acknowledge(clock, content, verdict, false).unzip();
     let answer = answer.flatten().unwrap_or_default();
     Message::put(&mut change, id, &after.scope(), facts, (ack, &answer), &kept.raw);
     Ok(Again::Accepted(after, change))

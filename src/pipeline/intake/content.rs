@@ -64,6 +64,18 @@ pub(super) fn format_of(feed: &Feed, catalog: &Catalog) -> Format {
     }
 }
 
+/// FHIR or JSON by the first bytes, for whoever has no mapping at hand; none for what may be HL7 v2.
+pub(super) fn other_than_hl7(raw: &[u8]) -> Option<Format> {
+    let text = String::from_utf8_lossy(raw);
+    let text = text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{b}'));
+    match text.bytes().next()? {
+        b'<' if !text.contains("urn:hl7-org:v2xml") => Some(Format::Fhir),
+        b'{' if text.contains("\"resourceType\"") => Some(Format::Fhir),
+        b'{' | b'[' => Some(Format::Json),
+        _ => None,
+    }
+}
+
 /// The message as ER7: as it is, or from the XML encoding of the same structures.
 ///
 /// # Errors
@@ -121,5 +133,24 @@ impl Seen {
 
     fn broken(format: Format, problem: Box<Diagnostic>) -> Self {
         Self { problems: vec![*problem], ..Self::whole(Content::named(format, String::new())) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_fhir_or_json_shows_by_its_first_bytes() {
+        for (raw, format) in [
+            ("\u{feff} {\"resourceType\": \"Bundle\"}", Some(Format::Fhir)),
+            ("<Bundle xmlns=\"http://hl7.org/fhir\"/>", Some(Format::Fhir)),
+            ("{\"order\": 1}", Some(Format::Json)),
+            ("<ORU_R01 xmlns=\"urn:hl7-org:v2xml\"/>", None),
+            ("MSH|^~\\&|A", None),
+            ("", None),
+        ] {
+            assert!(other_than_hl7(raw.as_bytes()) == format, "{raw}");
+        }
     }
 }
