@@ -26,6 +26,7 @@ use haemosync_gateway::clock::SystemClock;
 use haemosync_gateway::config;
 use haemosync_gateway::http::admin;
 use haemosync_gateway::pipeline::Pipeline;
+use haemosync_gateway::pipeline::accounts;
 use haemosync_gateway::pipeline::feeds::Feed;
 use haemosync_gateway::pipeline::intake::Intake;
 use haemosync_gateway::pipeline::records::MessageId;
@@ -304,6 +305,12 @@ impl TestGateway {
         &self.simulated
     }
 
+    /// Cliniko's patients cannot be asked for, until the faults are cleared.
+    pub(crate) fn lose_patients(&self) {
+        let down = json!({"match": {"path": "/patients*"}, "do": "502-html"});
+        self.simulated.add_fault(serde_json::from_value(down).unwrap());
+    }
+
     /// What the gateway wrote to Cliniko: files, then notes.
     pub(crate) fn written(&self) -> (Vec<Value>, Vec<Value>) {
         let records = self.simulated.records();
@@ -580,6 +587,17 @@ pub(crate) fn capture_log() {
     let lines = tracing_subscriber::fmt().with_writer(|| LogSink).with_ansi(false);
     let _started_by_another_test =
         lines.with_env_filter(EnvFilter::new("haemosync_gateway=trace")).try_init();
+}
+
+/// For a pipeline that asks no Cliniko anything.
+pub(crate) fn no_accounts() -> accounts::Config {
+    accounts::Config {
+        user_agent: String::new(),
+        rate_per_minute: 1,
+        shards: Vec::new(),
+        request_life: Duration::from_mins(1),
+        settle: Duration::from_mins(2),
+    }
 }
 
 /// How often a test does something: by the environment's word, else as often as every run can afford.

@@ -4,7 +4,6 @@ mod resends;
 
 use haemosync_gateway::formats::cliniko::html;
 use haemosync_gateway::pipeline::records::clinic::Release;
-use haemosync_gateway::simulator::cliniko::FaultRule;
 use haemosync_gateway::simulator::lab::Observation;
 use haemosync_gateway::simulator::lab::Sample;
 use serde_json::Value;
@@ -290,9 +289,7 @@ async fn r15_a_version_whose_work_was_put_back_does_not_come_before_a_newer_one(
     let gateway = TestGateway::start().await;
     let clinician = gateway.sign_in(CLINIC, "clinician").await;
     let ordered = gateway.order(&clinician, "Horatio", "Crumplehorn").await;
-    let down: FaultRule =
-        serde_json::from_value(json!({"match": {"path": "/patients*"}, "do": "502-html"})).unwrap();
-    gateway.cliniko().add_fault(down);
+    gateway.lose_patients();
     let first = gateway.sample("1", &ordered, &[sodium("138", "P")]);
     let first = Sample { status: "P".to_owned(), ..first };
     gateway.send(&first.encode()).await;

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use haemosync_gateway::app::Compiled;
 use haemosync_gateway::clock::Clock;
@@ -10,7 +9,6 @@ use haemosync_gateway::clock::SystemClock;
 use haemosync_gateway::inbound::http;
 use haemosync_gateway::pipeline::Pipeline;
 use haemosync_gateway::pipeline::Wake;
-use haemosync_gateway::pipeline::accounts;
 use haemosync_gateway::pipeline::accounts::Accounts;
 use haemosync_gateway::pipeline::feeds::Door;
 use haemosync_gateway::pipeline::feeds::Feed;
@@ -31,6 +29,7 @@ use haemosync_gateway::store::faulty::Faulty;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
+use crate::harness::no_accounts;
 use crate::inbound_http::ER7;
 use crate::inbound_http::Heard;
 use crate::inbound_http::post;
@@ -116,16 +115,6 @@ fn feed(name: &str, door: Door) -> Arc<Feed> {
         client_certificates: Vec::new(),
         routes: Vec::new(),
     })
-}
-
-fn no_accounts() -> accounts::Config {
-    accounts::Config {
-        user_agent: String::new(),
-        rate_per_minute: 1,
-        shards: Vec::new(),
-        request_life: Duration::from_mins(1),
-        settle: Duration::from_mins(2),
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

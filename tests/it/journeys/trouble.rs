@@ -2,7 +2,6 @@
 
 use haemosync_gateway::pipeline::records::message::State;
 use haemosync_gateway::security::keys::Scope;
-use haemosync_gateway::simulator::cliniko::FaultRule;
 use haemosync_gateway::store::Change;
 use haemosync_gateway::store::Scan;
 use haemosync_gateway::store::Table;
@@ -19,9 +18,7 @@ async fn a_critical_result_is_seen_while_cliniko_cannot_be_asked() {
     let gateway = TestGateway::start().await;
     let clinician = gateway.sign_in(CLINIC, "clinician").await;
     let ordered = gateway.order(&clinician, "Ottoline", "Marmalade-Jones").await;
-    let down: FaultRule =
-        serde_json::from_value(json!({"match": {"path": "/patients*"}, "do": "502-html"})).unwrap();
-    gateway.cliniko().add_fault(down);
+    gateway.lose_patients();
     gateway.send(&gateway.sample("1", &ordered, &[potassium("7.1", "HH")]).encode()).await;
 
     let waiting = until(async || gateway.cases(&clinician, "matching").await.pop()).await;
@@ -72,9 +69,7 @@ async fn r05_a_report_that_cannot_be_opened_waits_alone() {
     let gateway = TestGateway::start().await;
     let clinician = gateway.sign_in(CLINIC, "clinician").await;
     let ordered = gateway.order(&clinician, "Horatio", "Crumplehorn").await;
-    let down: FaultRule =
-        serde_json::from_value(json!({"match": {"path": "/patients*"}, "do": "502-html"})).unwrap();
-    gateway.cliniko().add_fault(down);
+    gateway.lose_patients();
     gateway.send(&gateway.sample("1", &ordered, &[sodium("140")]).encode()).await;
     until(async || gateway.cases(&clinician, "matching").await.pop()).await;
 

@@ -9,7 +9,6 @@ use haemosync_gateway::clock::SystemClock;
 use haemosync_gateway::inbound::mllp;
 use haemosync_gateway::pipeline::Pipeline;
 use haemosync_gateway::pipeline::Wake;
-use haemosync_gateway::pipeline::accounts;
 use haemosync_gateway::pipeline::accounts::Accounts;
 use haemosync_gateway::pipeline::application_ack::Awaited;
 use haemosync_gateway::pipeline::feeds;
@@ -30,6 +29,7 @@ use haemosync_gateway::store::faulty::Faulty;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
+use crate::harness::no_accounts;
 use crate::mllp::Wire;
 use crate::mllp::field;
 use crate::mllp::oru;
@@ -109,16 +109,6 @@ fn feed(name: &str, on_store_failure: OnStoreFailure) -> Feed {
         application_acks: feeds::ApplicationAcks::None,
         control_ids: feeds::ControlIds::Unique,
         silence_alert: None,
-    }
-}
-
-fn no_accounts() -> accounts::Config {
-    accounts::Config {
-        user_agent: String::new(),
-        rate_per_minute: 1,
-        shards: Vec::new(),
-        request_life: Duration::from_mins(1),
-        settle: Duration::from_mins(2),
     }
 }
 

@@ -9,7 +9,6 @@ use haemosync_gateway::clock::SystemClock;
 use haemosync_gateway::inbound::sftp;
 use haemosync_gateway::pipeline::Pipeline;
 use haemosync_gateway::pipeline::Wake;
-use haemosync_gateway::pipeline::accounts;
 use haemosync_gateway::pipeline::accounts::Accounts;
 use haemosync_gateway::pipeline::feeds;
 use haemosync_gateway::pipeline::feeds::Feed;
@@ -30,6 +29,8 @@ use haemosync_gateway::store::embedded;
 use haemosync_gateway::store::faulty::Fault;
 use haemosync_gateway::store::faulty::Faulty;
 use tempfile::TempDir;
+
+use crate::harness::no_accounts;
 
 use super::FEED;
 use super::Laboratory;
@@ -117,16 +118,6 @@ fn feed() -> Feed {
         senders: Senders::Any,
         processing_ids: vec!["P".to_owned()],
         on_store_failure: OnStoreFailure::Error,
-    }
-}
-
-fn no_accounts() -> accounts::Config {
-    accounts::Config {
-        user_agent: String::new(),
-        rate_per_minute: 1,
-        shards: Vec::new(),
-        request_life: Duration::from_mins(1),
-        settle: Duration::from_mins(2),
     }
 }
 
