@@ -7,6 +7,7 @@
 //! The language itself is one table, in `language.rs`; people read of it in `docs/mapping-language.md`.
 
 mod catalog;
+pub mod comparison;
 mod compile;
 pub mod deviation;
 pub mod inbound;
