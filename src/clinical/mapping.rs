@@ -9,6 +9,7 @@
 mod catalog;
 pub mod comparison;
 mod compile;
+pub mod coverage;
 pub mod deviation;
 pub mod inbound;
 pub mod language;

@@ -77,6 +77,25 @@ pub fn library(directory: Option<&Path>) -> Result<BTreeMap<String, String>, Vec
     }
 }
 
+/// The files of one laboratory's folder, named as they would be in a folder of mappings: `labs/<lab>/codes.csv`.
+///
+/// # Errors
+/// C013 for every file that cannot be read.
+pub fn laboratory(directory: &Path) -> Result<(String, BTreeMap<String, String>), Vec<Diagnostic>> {
+    let mut reader = Reader { files: BTreeMap::new(), problems: Vec::new() };
+    reader.folder(directory, "", 1);
+    if !reader.problems.is_empty() {
+        return Err(reader.problems);
+    }
+    // What the mapping says of itself; the folder may be a copy under another name.
+    let own = reader.files.get("/mapping.toml").and_then(|text| text.parse::<toml::Table>().ok());
+    let said = own.as_ref().and_then(|it| it.get("lab")?.as_str()).map(str::to_owned);
+    let named = || directory.file_name().map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
+    let lab = said.unwrap_or_else(named);
+    let files = reader.files.into_iter().map(|(name, text)| (format!("labs/{lab}{name}"), text)).collect();
+    Ok((lab, files))
+}
+
 /// The files of one part, named relative to it.
 pub fn part(files: &BTreeMap<String, String>, part: &str) -> BTreeMap<String, String> {
     let inside = |name: &String| Some(name.strip_prefix(part)?.strip_prefix('/')?.to_owned());

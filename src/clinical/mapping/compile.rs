@@ -305,7 +305,8 @@ impl Compiler<'_> {
                     self.error(IGNORES_RESULTS, at, message, "names all of it", help);
                     continue;
                 }
-                ignores.push(Ignore { path, why: why.to_owned() });
+                let span = self.source.span(at, "this path");
+                ignores.push(Ignore { path, why: why.to_owned(), span });
             }
         }
         ignores

@@ -20,10 +20,13 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use self::ledger::Answer;
+pub use self::ledger::Asked;
 pub use self::ledger::Ledger;
 pub use self::ledger::LedgerEntry;
 pub use self::ledger::Outcome;
 pub use self::ledger::Position;
+pub use self::ledger::Unread;
 pub use self::ledger::Use;
 use self::outline::Outline;
 use self::reader::Reader;
@@ -93,30 +96,48 @@ impl Reading {
 impl Mapping {
     /// Reads a message as it was kept, in whatever way its format is written.
     pub fn read_bytes(&self, raw: &[u8]) -> Reading {
-        match self.format {
+        let [reading] = Self::read_by([self], raw);
+        reading
+    }
+
+    /// Reads a message by each of several mappings, decoding it once where they are of one format.
+    pub fn read_by<const N: usize>(mappings: [&Self; N], raw: &[u8]) -> [Reading; N] {
+        let Some(first) = mappings.first() else { return mappings.map(|it| it.read_bytes(raw)) };
+        if mappings.iter().any(|it| (it.format, it.delimiter) != (first.format, first.delimiter)) {
+            return mappings.map(|it| it.read_bytes(raw));
+        }
+        match first.format {
             Format::Hl7v2 if hl7v2::xml::looks_like_xml(raw) => match hl7v2::xml::convert(raw) {
                 Ok(converted) => {
-                    let mut reading = self.read_decoded(&hl7v2::decode(&converted.er7));
-                    let told: Vec<_> =
-                        converted.deviations.iter().map(hl7v2::xml::Deviation::diagnostic).collect();
-                    if reading.status == Status::Mapped && crate::diagnostic::has_errors(&told) {
-                        reading.status = Status::Held;
-                    }
-                    reading.diagnostics.splice(0..0, told);
-                    reading
+                    let decoded = hl7v2::decode(&converted.er7);
+                    mappings.map(|it| it.read_converted(&decoded, &converted.deviations))
                 }
-                Err(error) => Reading::unreadable(error.diagnostic()),
+                Err(error) => mappings.map(|_| Reading::unreadable(error.diagnostic())),
             },
-            Format::Hl7v2 => self.read_decoded(&hl7v2::decode(raw)),
-            Format::Csv => match csv::decode(raw, self.delimiter) {
-                Ok(table) => self.read_table(&table),
-                Err(error) => Reading::unreadable(error.diagnostic()),
+            Format::Hl7v2 => {
+                let decoded = hl7v2::decode(raw);
+                mappings.map(|it| it.read_decoded(&decoded))
+            }
+            Format::Csv => match csv::decode(raw, first.delimiter) {
+                Ok(table) => mappings.map(|it| it.read_table(&table)),
+                Err(error) => mappings.map(|_| Reading::unreadable(error.diagnostic())),
             },
-            Format::Fhir | Format::Json => match self.tree(raw) {
-                Ok(root) => self.read_tree(&root),
-                Err(problem) => Reading::unreadable(*problem),
+            Format::Fhir | Format::Json => match first.tree(raw) {
+                Ok(root) => mappings.map(|it| it.read_tree(&root)),
+                Err(problem) => mappings.map(|_| Reading::unreadable((*problem).clone())),
             },
         }
+    }
+
+    /// Reads what HL7's XML was converted to, and tells of what the conversion met.
+    fn read_converted(&self, decoded: &hl7v2::Decoded<'_>, deviations: &[hl7v2::xml::Deviation]) -> Reading {
+        let mut reading = self.read_decoded(decoded);
+        let told: Vec<_> = deviations.iter().map(hl7v2::xml::Deviation::diagnostic).collect();
+        if reading.status == Status::Mapped && crate::diagnostic::has_errors(&told) {
+            reading.status = Status::Held;
+        }
+        reading.diagnostics.splice(0..0, told);
+        reading
     }
 
     /// What tells a message from every other of its sender: MSH-10, or what the mapping says. `None` where it says

@@ -89,6 +89,7 @@ pub(super) enum TypeSource {
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one independent key of the rule")]
 pub struct Rule {
+    pub(super) id: RuleId,
     /// `result.unit`, or `result.extra.device`.
     pub name: String,
     /// The rule's place in the mapping file.
@@ -125,6 +126,8 @@ pub struct RuleId(pub(super) u16);
 pub(super) struct Ignore {
     pub(super) path: Path,
     pub(super) why: String,
+    /// The path's place in the mapping file.
+    pub(super) span: Span,
 }
 
 /// One laboratory's mapping, ready to read messages.
@@ -162,7 +165,7 @@ impl Mapping {
         &self.digest
     }
 
-    /// Every rule, for coverage.
+    /// Every rule, in the order of the file's sections.
     pub fn rules(&self) -> impl Iterator<Item = (RuleId, &Rule)> {
         (0..).map(RuleId).zip(&self.rules)
     }

@@ -37,7 +37,9 @@ impl Compiler<'_> {
         key: Range<usize>,
         node: &Node<'_>,
     ) -> Option<RuleId> {
+        let id = RuleId(u16::try_from(self.rules.len()).ok()?);
         let mut rule = Rule {
+            id,
             name: name.to_owned(),
             span: self.source.span(key.start..node.span().end.max(key.end), "this rule"),
             lookup_span: None,
@@ -71,7 +73,7 @@ impl Compiler<'_> {
             self.missing(node.span(), "type", &line);
         }
         self.rules.push(rule);
-        u16::try_from(self.rules.len() - 1).ok().map(RuleId)
+        Some(id)
     }
 
     fn keys(&mut self, rule: &mut Rule, kind: Kind, table: &DeTable<'_>, at: &Range<usize>) {

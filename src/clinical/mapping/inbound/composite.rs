@@ -27,6 +27,12 @@ pub(super) fn part(element: Element<'_>) -> Option<String> {
     (!trimmed.is_empty()).then(|| trimmed.to_owned())
 }
 
+/// Whether [`head`] finds anything, without copying it.
+pub(super) fn has_head(element: Element<'_>, component: u32) -> bool {
+    let head = element.component(component).subcomponent(1);
+    !head.is_empty() && !head.is_null() && !head.text().trim().is_empty()
+}
+
 /// The first subcomponent of a component: what remains of one that a later version divided.
 pub(super) fn head(element: Element<'_>, component: u32) -> Option<String> {
     part(element.component(component).subcomponent(1))
@@ -172,7 +178,8 @@ pub(super) fn code_of(element: Element<'_>) -> Code {
         version_3,
     ] = parts;
     let codings = [&id, &id_2, &id_3].into_iter().flatten().count();
-    let mut code = Code { codings: Vec::with_capacity(codings), text: None };
+    // A table's coding may come before those sent.
+    let mut code = Code { codings: Vec::with_capacity(codings + 1), text: None };
     for (identifier, display, sent_system, version) in [
         (id, name, system, version),
         (id_2, name_2, system_2, version_2),

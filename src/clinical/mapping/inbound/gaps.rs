@@ -8,6 +8,8 @@ use jiff::civil::DateTime;
 use jiff::tz::AmbiguousOffset;
 
 use crate::clinical::mapping::inbound::code;
+use crate::clinical::mapping::inbound::ledger::Answer;
+use crate::clinical::mapping::inbound::ledger::Asked;
 use crate::clinical::mapping::plan::Decision;
 use crate::clinical::mapping::plan::Lookup;
 use crate::clinical::mapping::plan::Mapping;
@@ -37,13 +39,14 @@ pub(super) struct Gaps<'a> {
     pub(super) mapping: &'a Mapping,
     pub(super) diagnostics: Vec<Diagnostic>,
     pub(super) rejected: bool,
+    pub(super) asked: Vec<Asked>,
     /// Times without offset under a mapping without zone: the first, and how many.
     without_offset: Option<(String, usize)>,
 }
 
 impl<'a> Gaps<'a> {
     pub(super) const fn new(mapping: &'a Mapping) -> Self {
-        Self { mapping, diagnostics: Vec::new(), rejected: false, without_offset: None }
+        Self { mapping, diagnostics: Vec::new(), rejected: false, asked: Vec::new(), without_offset: None }
     }
 
     pub(super) fn error(
@@ -85,15 +88,9 @@ impl<'a> Gaps<'a> {
 
     /// Adds the table's coding in front of those sent, and says whether rules may speak of the code.
     pub(super) fn known_code(&mut self, rule: &Rule, mut code: Code, at: impl Display) -> Read<Code> {
-        let sent = code
-            .codings
-            .first()
-            .map(|coding| coding.code.clone())
-            .or_else(|| code.text.clone())
-            .unwrap_or_default();
         let known =
             code.codings.iter().filter_map(|coding| coding.system.as_ref()).any(coding_system::is_public);
-        let interpretable = match (&rule.lookup, row(rule, &sent)) {
+        let interpretable = match (&rule.lookup, row(rule, as_sent(&code))) {
             (Lookup::Tables(_), Some(row)) => {
                 let target = row.target.clone();
                 let found = !target.is_empty();
@@ -106,11 +103,13 @@ impl<'a> Gaps<'a> {
                 found
             }
             (Lookup::Tables(_), None) => {
-                self.no_row(rule, code::CODE_UNMAPPED, &at, "code", &sent, "<LOINC>,<name>");
+                self.no_row(rule, code::CODE_UNMAPPED, &at, "code", as_sent(&code), "<LOINC>,<name>");
                 false
             }
             // Without a table a code is known by the system its sender names.
             _ if !known && let Some(decision) = rule.unmapped => {
+                let sent = as_sent(&code);
+                self.asked.push(Asked { rule: rule.id, answer: Answer::Nothing(sent.to_owned()) });
                 let message = format!("code `{sent}` is of no code system that has a public name");
                 let help = format!(
                     "map it: `table = \"codes.csv\"` in `{}`, and a row `{sent},<LOINC>,<name>`",
@@ -174,6 +173,7 @@ impl<'a> Gaps<'a> {
     ) {
         let Lookup::Tables(tables) = &rule.lookup else { return };
         let Some((file, table)) = tables.first() else { return };
+        self.asked.push(Asked { rule: rule.id, answer: Answer::Nothing(sent.to_owned()) });
         let near = table.nearest(sent).map(|near| format!(" (it has `{near}`)")).unwrap_or_default();
         let place = if what == "unit" { "UCUM mapping" } else { "LOINC mapping" };
         let message = format!("{what} `{sent}` has no {place}{near}");
@@ -206,12 +206,14 @@ impl<'a> Gaps<'a> {
     /// The mapping's word for one as sent; `None` where its map has none, which has been told.
     pub(super) fn mapped(&mut self, rule: &Rule, sent: String, at: impl Display) -> Option<String> {
         let Lookup::Map(entries) = &rule.lookup else { return Some(sent) };
-        if let Some((_, word)) = entries.iter().find(|(from, _)| *from == sent) {
+        if let Some((entry, (_, word))) = entries.iter().enumerate().find(|(_, (from, _))| *from == sent) {
+            self.asked.push(Asked { rule: rule.id, answer: Answer::Entry(entry) });
             return Some(word.clone());
         }
         let message = format!("`{}` does not know `{sent}`", rule.name);
         let help =
             format!("add `\"{sent}\" = \"…\"` to the map in line {} of {}", rule.span.line, rule.span.file);
+        self.asked.push(Asked { rule: rule.id, answer: Answer::Nothing(sent) });
         self.gap(rule.unmapped.unwrap_or(Decision::Hold), rule, code::UNKNOWN_STATUS, at, message, help);
         None
     }
@@ -220,11 +222,14 @@ impl<'a> Gaps<'a> {
     pub(super) fn known_sex(&mut self, rule: &Rule, sent: &str, at: impl Display) -> Option<Sex> {
         let sex = match &rule.lookup {
             Lookup::Map(entries) => {
-                entries.iter().find(|(from, _)| from == sent).and_then(|(_, word)| Sex::from_word(word))
+                let entry = entries.iter().position(|(from, _)| from == sent);
+                self.asked.extend(entry.map(|it| Asked { rule: rule.id, answer: Answer::Entry(it) }));
+                entry.and_then(|it| entries.get(it)).and_then(|(_, word)| Sex::from_word(word))
             }
             _ => sex_of(sent),
         };
         if sex.is_none() {
+            self.asked.push(Asked { rule: rule.id, answer: Answer::Nothing(sent.to_owned()) });
             let message = format!("administrative sex `{sent}` is not in the table");
             let help = "the report is read without it; ranges by sex do not apply";
             let diagnostic = Diagnostic::warning(code::SEX_UNKNOWN, message).at(at.to_string()).help(help);
@@ -305,6 +310,12 @@ impl<'a> Gaps<'a> {
 pub(super) fn row<'a>(rule: &'a Rule, sent: &str) -> Option<&'a Row> {
     let Lookup::Tables(tables) = &rule.lookup else { return None };
     tables.iter().find_map(|(_, table)| table.find(sent))
+}
+
+/// By what a table knows a code: the first coding, else the words.
+fn as_sent(code: &Code) -> &str {
+    let first = code.codings.first().map(|coding| coding.code.as_str());
+    first.or(code.text.as_deref()).unwrap_or_default()
 }
 
 fn loinc_coding(code: String, display: Option<String>) -> Coding {

@@ -44,11 +44,57 @@ pub struct Use {
     pub at: Position,
 }
 
+/// What the table or map of a rule said of one word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The map's entry of this index.
+    Entry(usize),
+    /// Nothing; the word as sent. Only coded fields are looked up.
+    Nothing(String),
+}
+
+/// One look-up that a rule made. Those that found a row of a table are not listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    pub rule: RuleId,
+    pub answer: Answer,
+}
+
+/// A field that nothing accounts for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// The first place.
+    pub at: Position,
+    /// As `[[ignore]]` would name it, where the place does not say.
+    pub name: Option<String>,
+    pub count: usize,
+    /// It may matter to a result, and so the message is held.
+    pub holds: bool,
+}
+
+impl Unread {
+    /// As `[[ignore]]` would name it, such as `OBX-15`.
+    pub fn name(&self) -> String {
+        match (&self.name, &self.at) {
+            (Some(name), _) => name.clone(),
+            (None, Position::Place(place)) => place.clone(),
+            (None, Position::Field(location)) => {
+                let segment = location.segment_name();
+                location
+                    .field_number()
+                    .map_or_else(|| segment.to_owned(), |field| format!("{segment}-{field}"))
+            }
+        }
+    }
+}
+
 /// Every populated field of the message, in its order, and every use of a rule.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ledger {
     pub entries: Vec<LedgerEntry>,
     pub uses: Vec<Use>,
+    pub asked: Vec<Asked>,
+    pub unread: Vec<Unread>,
 }
 
 impl Ledger {

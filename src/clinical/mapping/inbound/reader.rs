@@ -1,6 +1,7 @@
 //! Finds what a rule's paths name, keeps the ledger, and collects diagnostics.
 
 use crate::clinical::mapping::inbound::code;
+use crate::clinical::mapping::inbound::composite::has_head;
 use crate::clinical::mapping::inbound::composite::head;
 use crate::clinical::mapping::inbound::gaps::Gaps;
 use crate::clinical::mapping::inbound::ledger::Ledger;
@@ -8,6 +9,7 @@ use crate::clinical::mapping::inbound::ledger::LedgerEntry;
 use crate::clinical::mapping::inbound::ledger::Marks;
 use crate::clinical::mapping::inbound::ledger::Outcome;
 use crate::clinical::mapping::inbound::ledger::Position;
+use crate::clinical::mapping::inbound::ledger::Unread;
 use crate::clinical::mapping::inbound::ledger::Use;
 use crate::clinical::mapping::inbound::outline::Order;
 use crate::clinical::mapping::inbound::outline::Patient;
@@ -55,6 +57,7 @@ pub(super) struct Reader<'a, 'm> {
     pub(super) gaps: Gaps<'a>,
     marks: Vec<Marks>,
     uses: Vec<Use>,
+    unread: Vec<Unread>,
 }
 
 impl<'a, 'm> Reader<'a, 'm> {
@@ -66,6 +69,7 @@ impl<'a, 'm> Reader<'a, 'm> {
             uses: Vec::with_capacity(segments.len() * FIELDS_USUAL),
             segments,
             gaps: Gaps::new(mapping),
+            unread: Vec::new(),
         }
     }
 
@@ -245,7 +249,7 @@ impl<'a, 'm> Reader<'a, 'm> {
             return Some(constant.clone());
         }
         // An entity identifier may have its namespace filled and no identifier; the next source then serves.
-        let element = self.first_that(rule, scope, |element| head(element, 1).is_some())?;
+        let element = self.first_that(rule, scope, |element| has_head(element, 1))?;
         head(element, 1)
     }
 
@@ -316,7 +320,12 @@ impl<'a, 'm> Reader<'a, 'm> {
             self.tell_unread(*segment, &unread, first_result < at && at < last_result);
         }
         self.segments = segments;
-        Ledger { entries, uses: std::mem::take(&mut self.uses) }
+        Ledger {
+            entries,
+            uses: std::mem::take(&mut self.uses),
+            asked: std::mem::take(&mut self.gaps.asked),
+            unread: std::mem::take(&mut self.unread),
+        }
     }
 
     fn account(&self, at: usize, segment: Segment<'m>, entries: &mut Vec<LedgerEntry>) {
@@ -351,6 +360,9 @@ impl<'a, 'm> Reader<'a, 'm> {
     fn tell_unread(&mut self, segment: Segment<'m>, unread: &[Location], among_results: bool) {
         let Some(first) = unread.first() else { return };
         let name = segment.name();
+        let holds = RESULT_SEGMENTS.contains(&name) || name.starts_with('Z') && among_results;
+        let entry = |at: &Location| Unread { at: Position::Field(*at), name: None, count: 1, holds };
+        self.unread.extend(unread.iter().map(entry));
         let mapping = format!("mappings/labs/{}/mapping.toml", self.mapping.lab);
         if RESULT_SEGMENTS.contains(&name) {
             for at in unread {

@@ -6,6 +6,7 @@ use crate::clinical::mapping::inbound::ledger::Ledger;
 use crate::clinical::mapping::inbound::ledger::LedgerEntry;
 use crate::clinical::mapping::inbound::ledger::Outcome;
 use crate::clinical::mapping::inbound::ledger::Position;
+use crate::clinical::mapping::inbound::ledger::Unread;
 use crate::clinical::mapping::inbound::ledger::Use;
 use crate::clinical::mapping::inbound::tree::document::Document;
 use crate::clinical::mapping::language::Field;
@@ -255,7 +256,7 @@ impl<'a, 'n> Reader<'a, 'n> {
     pub(super) fn close_ledger(&mut self) -> Ledger {
         self.gaps.tell_times_without_offset();
         let mut entries = Vec::new();
-        let mut unread: Vec<(String, bool, usize, usize)> = Vec::new();
+        let mut unread: Vec<Unread> = Vec::new();
         let mut resources_told: Vec<usize> = Vec::new();
         for at in 0..self.document.len() {
             if self.document.node(at).text().is_none_or(|text| text.trim().is_empty()) {
@@ -274,26 +275,39 @@ impl<'a, 'n> Reader<'a, 'n> {
                     }
                 } else {
                     let (name, holds) = (self.spelled(at), self.is_of_result(at));
-                    match unread.iter_mut().find(|it| it.0 == name && it.1 == holds) {
-                        Some(known) => known.3 += 1,
-                        None => unread.push((name, holds, at, 1)),
+                    match unread.iter_mut().find(|it| it.name.as_ref() == Some(&name) && it.holds == holds) {
+                        Some(known) => known.count += 1,
+                        None => {
+                            let at = Position::Place(self.document.position(at));
+                            unread.push(Unread { at, name: Some(name), count: 1, holds });
+                        }
                     }
                 }
             }
             entries.push(LedgerEntry { field: Position::Place(self.document.position(at)), outcome });
         }
-        for at in resources_told {
-            let kind = self.document.resource_type(at).unwrap_or_default();
-            let message = format!("no report of the document refers to this {kind}");
-            let help = "ask the sender for a DiagnosticReport that names every result it reports";
-            let position = self.position(at);
-            self.gaps.error(code::RESULT_ALONE, position, message, help);
-        }
+        let alone: Vec<Unread> = resources_told.into_iter().map(|at| self.tell_alone(at)).collect();
         self.tell_unread(&unread);
-        Ledger { entries, uses: std::mem::take(&mut self.uses) }
+        unread.extend(alone);
+        Ledger {
+            entries,
+            uses: std::mem::take(&mut self.uses),
+            asked: std::mem::take(&mut self.gaps.asked),
+            unread,
+        }
     }
 
-    /// A resource of results that no path led to.
+    /// Tells of a resource of results that no path led to.
+    fn tell_alone(&mut self, at: usize) -> Unread {
+        let kind = self.document.resource_type(at).unwrap_or_default();
+        let message = format!("no report of the document refers to this {kind}");
+        let help = "ask the sender for a DiagnosticReport that names every result it reports";
+        let position = self.position(at);
+        self.gaps.error(code::RESULT_ALONE, position.clone(), message, help);
+        Unread { at: Position::Place(position), name: Some(kind.to_owned()), count: 1, holds: true }
+    }
+
+    /// Whether nothing led to a resource of results.
     fn is_result_nobody_read(&self, resource: usize) -> bool {
         self.mapping.format == Format::Fhir
             && self.parts.get(resource) == Some(&Part::Other)
@@ -347,12 +361,12 @@ impl<'a, 'n> Reader<'a, 'n> {
         }
     }
 
-    fn tell_unread(&mut self, unread: &[(String, bool, usize, usize)]) {
+    fn tell_unread(&mut self, unread: &[Unread]) {
         let mapping = format!("mappings/labs/{}/mapping.toml", self.mapping.lab);
-        for (name, holds, at, count) in unread {
-            let times = if *count > 1 { format!(" ({count} times)") } else { String::new() };
-            let position = self.position(*at);
-            if *holds {
+        for it in unread {
+            let (name, position) = (it.name(), it.at.to_string());
+            let times = if it.count > 1 { format!(" ({} times)", it.count) } else { String::new() };
+            if it.holds {
                 let message = format!("no rule reads `{name}`{times}, and it may matter to the result");
                 let help = format!(
                     "add to {mapping} a rule that reads it, or `[[ignore]]` with `path = \"{name}\"` and `why = \"…\"`"
