@@ -10,6 +10,7 @@ mod demo;
 mod explain;
 mod files;
 mod keys;
+mod mapping;
 mod message;
 mod output;
 mod owner;
@@ -58,6 +59,8 @@ enum Command {
     Check(check::Arguments),
     /// Every stage of a message file, with no server, store or configuration.
     Try(try_::Arguments),
+    /// What mapping files do with messages: account for them, compare.
+    Mapping(mapping::Arguments),
     /// Be a laboratory: send messages and print the acknowledgements.
     Send(send::Arguments),
     /// Be a Cliniko on the wire.
@@ -188,6 +191,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(it) => serve::run(&it, format),
         Command::Check(it) => check::run(&it, format),
         Command::Try(it) => try_::run(&it, format),
+        Command::Mapping(it) => mapping::run(&it, format),
         Command::Send(it) => send::run(&it, format),
         Command::Simulate(it) => simulate::run(&it, format),
         Command::Message(it) => message::run(&it, format),

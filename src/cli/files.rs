@@ -12,6 +12,9 @@ use std::path::PathBuf;
 use crate::clinical::mapping::language::Format;
 use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
+use crate::formats::hl7v2;
+use crate::formats::hl7v2::Deviation;
+use crate::formats::hl7v2::batch;
 
 /// A file is read whole; a longer one is split first.
 const FILE_BYTES_MAX: u64 = 512 << 20;
@@ -44,6 +47,30 @@ pub(crate) fn of_format(given: &[PathBuf], format: Format) -> impl Iterator<Item
     paths.into_iter().map(|path| {
         let bytes = read(&path).map_err(|error| unreadable(&error));
         File { path, bytes }
+    })
+}
+
+/// One message of a file.
+pub(crate) struct Part<'a> {
+    pub(crate) bytes: &'a [u8],
+    /// What is wrong around it. What stands between two messages is told with the one before it.
+    pub(crate) around: Vec<Deviation>,
+}
+
+/// Each message of a file, in order. A file in which none is found is one, whose reading says why.
+pub(crate) fn split(bytes: &[u8], format: Format) -> impl Iterator<Item = Part<'_>> {
+    // Only HL7 v2 has many messages one after the other; anything else is one document.
+    let is_many = format == Format::Hl7v2 && !hl7v2::xml::looks_like_xml(bytes);
+    let split = batch::split(if is_many { bytes } else { &[] });
+    let mut ranges: Vec<_> = split.messages().collect();
+    if ranges.is_empty() {
+        ranges.push(0..bytes.len());
+    }
+    let starts: Vec<usize> = ranges.iter().skip(1).map(|range| range.start).collect();
+    let owner = move |at: usize| starts.partition_point(|start| *start <= at);
+    ranges.into_iter().enumerate().map(move |(index, range)| {
+        let around = split.deviations.iter().filter(|it| owner(it.position.bytes.start) == index);
+        Part { bytes: bytes.get(range).unwrap_or_default(), around: around.cloned().collect() }
     })
 }
 
@@ -104,6 +131,15 @@ fn unreadable(error: &io::Error) -> Diagnostic {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_split_into_its_messages() {
+        let parts =
+            |text: &str, format| split(text.as_bytes(), format).map(|it| it.bytes.len()).collect::<Vec<_>>();
+        assert_eq!(parts("MSH|^~\\&|A\rPID|1\rMSH|^~\\&|B\r", Format::Hl7v2), [17, 11]);
+        assert_eq!(parts("nothing of the kind", Format::Hl7v2), [19]);
+        assert_eq!(parts("{}", Format::Json), [2]);
+    }
 
     #[test]
     fn folders_are_walked_in_order_and_what_cannot_be_read_is_told() {

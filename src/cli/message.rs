@@ -162,7 +162,7 @@ impl Which {
     }
 }
 
-fn slug(text: &str) -> Result<String, String> {
+pub(crate) fn slug(text: &str) -> Result<String, String> {
     if is_slug(text) {
         Ok(text.to_owned())
     } else {
@@ -179,7 +179,7 @@ fn code(text: &str) -> Result<String, String> {
     }
 }
 
-fn since(text: &str) -> Result<Timestamp, String> {
+pub(crate) fn since(text: &str) -> Result<Timestamp, String> {
     text.parse::<Timestamp>()
         .or_else(|_| text.parse::<Date>()?.to_zoned(TimeZone::UTC).map(|it| it.timestamp()))
         .map_err(|_| "write a date such as 2026-03-01, or a time such as 2026-03-01T09:30:00Z".to_owned())

@@ -2,6 +2,7 @@
 //!
 //! A reader that has gone away (`gateway message list | head`) ends the output and is no failure.
 
+use std::io::IsTerminal;
 use std::io::Write;
 
 use serde::Serialize;
@@ -25,6 +26,21 @@ pub(crate) fn json(document: &impl Serialize) -> bool {
 pub(crate) fn bytes(bytes: &[u8]) -> bool {
     let mut out = std::io::stdout().lock();
     out.write_all(bytes).and_then(|()| out.flush()).is_ok()
+}
+
+/// A text of a message as it may stand on a terminal: what would steer it is written out.
+pub(crate) fn tame(text: &str) -> String {
+    let mut tame = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() { tame.extend(letter.escape_default()) } else { tame.push(letter) }
+    }
+    tame
+}
+
+/// Whether standard output takes colours, and nobody asked for none (`NO_COLOR`).
+pub(crate) fn takes_colour() -> bool {
+    let said = |name: &str| std::env::var_os(name).unwrap_or_default();
+    std::io::stdout().is_terminal() && said("NO_COLOR").is_empty() && said("TERM") != "dumb"
 }
 
 /// A line for the person at the terminal, on standard error.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use anyhow::bail;
 use axum::body::Bytes;
+use bytes::BytesMut;
 use http_body_util::BodyExt;
 use http_body_util::Full;
 use hyper::Method;
@@ -129,22 +130,91 @@ impl Owner {
         path: &str,
         mut take: impl FnMut(&str) -> bool,
     ) -> anyhow::Result<()> {
-        let mut body = self.ask(Method::GET, path, None::<&()>).await?.into_body();
-        let mut rest = Vec::new();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.context("the gateway broke off")?;
-            let Ok(data) = frame.into_data() else { continue };
-            rest.extend_from_slice(&data);
-            while let Some(end) = memchr::memchr(b'\n', &rest) {
-                let after = rest.split_off(end + 1);
-                let line = std::mem::replace(&mut rest, after);
-                let line = str::from_utf8(&line).context("the gateway's answer is not text")?;
-                if !take(line.trim_end()) {
-                    return Ok(());
-                }
+        let mut answer = Streamed::of(self.ask(Method::GET, path, None::<&()>).await?);
+        while let Some(line) = answer.line().await? {
+            if !take(str::from_utf8(&line).context(NOT_TEXT)?.trim_end()) {
+                break;
             }
         }
         Ok(())
+    }
+
+    /// Gives each line of a list to `take`, with the exact bytes of its message: none for one that cannot be opened.
+    pub(crate) async fn messages(
+        &mut self,
+        path: &str,
+        mut take: impl FnMut(&Value, Option<Bytes>),
+    ) -> anyhow::Result<()> {
+        let mut answer = Streamed::of(self.ask(Method::GET, path, None::<&()>).await?);
+        while let Some(line) = answer.line().await? {
+            let line: Value = serde_json::from_slice(&line).context(NOT_TEXT)?;
+            if let (None, Some(error)) = (line.get("id"), line.get("error").and_then(Value::as_str)) {
+                bail!("{error}");
+            }
+            let bytes = match line.get("bytes").and_then(Value::as_u64) {
+                Some(length) => {
+                    let length = usize::try_from(length).unwrap_or(usize::MAX);
+                    let mut bytes = answer.bytes(length.saturating_add(1)).await?;
+                    bytes.truncate(length);
+                    Some(bytes)
+                }
+                None => None,
+            };
+            take(&line, bytes);
+        }
+        Ok(())
+    }
+}
+
+const NOT_TEXT: &str = "the gateway's answer is not what was asked for";
+const BROKE_OFF: &str = "the gateway broke off";
+
+/// An answer that is read as it comes.
+struct Streamed {
+    body: Incoming,
+    /// What has come and was not taken.
+    rest: BytesMut,
+}
+
+impl Streamed {
+    fn of(answer: Response<Incoming>) -> Self {
+        Self { body: answer.into_body(), rest: BytesMut::new() }
+    }
+
+    /// Waits for more; false where there is no more.
+    async fn more(&mut self) -> anyhow::Result<bool> {
+        let Some(frame) = self.body.frame().await else { return Ok(false) };
+        if let Ok(data) = frame.context(BROKE_OFF)?.into_data() {
+            self.rest.extend_from_slice(&data);
+        }
+        Ok(true)
+    }
+
+    /// The next line, with its end; none at the end. What stands after the last line feed is half a line, and none.
+    async fn line(&mut self) -> anyhow::Result<Option<Bytes>> {
+        let mut looked_at = 0;
+        loop {
+            if let Some(end) = memchr::memchr(b'\n', self.rest.get(looked_at..).unwrap_or_default()) {
+                return Ok(Some(self.rest.split_to(looked_at + end + 1).freeze()));
+            }
+            looked_at = self.rest.len();
+            if !self.more().await? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// So many bytes, whatever they are.
+    async fn bytes(&mut self, length: usize) -> anyhow::Result<Bytes> {
+        if length > ANSWER_BYTES_MAX {
+            bail!(NOT_TEXT);
+        }
+        while self.rest.len() < length {
+            if !self.more().await? {
+                bail!(BROKE_OFF);
+            }
+        }
+        Ok(self.rest.split_to(length).freeze())
     }
 }
 

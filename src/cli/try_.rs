@@ -19,14 +19,12 @@ use crate::cli::try_::reading::Message;
 use crate::cli::try_::reading::Reader;
 use crate::cli::try_::reading::Status;
 use crate::cli::try_::summary::Summary;
-use crate::clinical::mapping;
+use crate::clinical::mapping::Catalog;
 use crate::clock::Clock;
 use crate::clock::SystemClock;
 use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
 use crate::diagnostic::nearest;
-use crate::formats::hl7v2;
-use crate::formats::hl7v2::batch;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -66,7 +64,7 @@ pub(crate) enum Stage {
 pub(crate) fn run(arguments: &Arguments, format: Format) -> super::Result {
     let compiled = Compiled::read(arguments.mappings.as_deref()).map_err(Failure::Configuration)?;
     let Some(mapping) = compiled.catalog.lab(&arguments.lab) else {
-        return Err(Failure::Configuration(vec![no_such_lab(&arguments.lab, &compiled)]));
+        return Err(Failure::Configuration(vec![no_such_lab(&arguments.lab, &compiled.catalog)]));
     };
     let reader = Reader { mapping, compiled: &compiled, stage: arguments.stage };
     if arguments.stage == Stage::Fhir && format == Format::Plain {
@@ -100,8 +98,8 @@ pub(crate) fn run(arguments: &Arguments, format: Format) -> super::Result {
     Ok(Outcome::from(summary.all_mapped()))
 }
 
-fn no_such_lab(lab: &str, compiled: &Compiled) -> Diagnostic {
-    let known: Vec<&str> = compiled.catalog.names().collect();
+pub(crate) fn no_such_lab(lab: &str, catalog: &Catalog) -> Diagnostic {
+    let known: Vec<&str> = catalog.names().collect();
     let help = nearest(lab, known.iter().copied())
         .map_or_else(|| format!("there are: {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
     Diagnostic::error(Code::new("C016"), format!("there is no mapping for a laboratory `{lab}`"))
@@ -115,22 +113,9 @@ fn messages<'a>(
     bytes: &'a [u8],
     clock: &'a SystemClock,
 ) -> impl Iterator<Item = Message> + 'a {
-    let is_hl7 =
-        reader.mapping.format() == mapping::language::Format::Hl7v2 && !hl7v2::xml::looks_like_xml(bytes);
-    // Only HL7 v2 has many messages one after the other; anything else is one document.
-    let split = batch::split(if is_hl7 { bytes } else { &[] });
-    let mut ranges: Vec<_> = split.messages().collect();
-    if ranges.is_empty() {
-        ranges.push(0..bytes.len());
-    }
-    // What is wrong around messages is told with the one before it, or the first.
-    let starts: Vec<usize> = ranges.iter().skip(1).map(|range| range.start).collect();
-    let owner = move |at: usize| starts.partition_point(|start| *start <= at);
-    ranges.into_iter().enumerate().map(move |(index, range)| {
-        let around = split.deviations.iter().filter(|it| owner(it.position.bytes.start) == index);
-        let around: Vec<_> = around.cloned().collect();
+    files::split(bytes, reader.mapping.format()).map(move |part| {
         let started = clock.monotonic();
-        let mut message = reader.read(bytes.get(range).unwrap_or_default(), &around);
+        let mut message = reader.read(part.bytes, &part.around);
         message.took = clock.monotonic().saturating_sub(started);
         message
     })

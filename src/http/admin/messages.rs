@@ -1,6 +1,7 @@
 //! Kept messages: the list, the exact bytes, reading one again, closing one, and each feed's figures.
 
 use std::convert::Infallible;
+use std::mem;
 use std::pin::Pin;
 use std::task::Context;
 use std::task::Poll;
@@ -43,6 +44,8 @@ use crate::telemetry::Chain;
 const CHUNKS_WAITING_MAX: usize = 4;
 /// Messages read at once: each is opened whole.
 const PAGE_ROWS: usize = 100;
+/// A chunk is sent once it is so long: lines are short, and a message may hold a large document.
+const CHUNK_BYTES: usize = 256 << 10;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,6 +69,9 @@ pub(super) struct Asked {
     after: Option<MessageId>,
     #[serde(default)]
     limit: Option<usize>,
+    /// After each line its message's exact bytes, as many as the line's `bytes` says, and a line feed.
+    #[serde(default)]
+    with_bytes: bool,
 }
 
 impl Asked {
@@ -109,13 +115,23 @@ fn write_lines(
         left -= page.items.len();
         let mut chunk = Vec::new();
         for (id, standing) in page.items {
-            let row = match message::load(&state.store, id, &standing.scope()) {
-                Ok(Some(message)) => header(id, &standing, &message),
-                Ok(None) => unreadable(id, &standing, &damaged()),
-                Err(damage) if damage.concerns_one_row() => unreadable(id, &standing, &damage),
+            match message::load(&state.store, id, &standing.scope()) {
+                Ok(Some(message)) => {
+                    chunk.extend_from_slice(&line(&header(id, &standing, &message)));
+                    if asked.with_bytes {
+                        chunk.extend_from_slice(&message.raw);
+                        chunk.push(b'\n');
+                    }
+                }
+                Ok(None) => chunk.extend_from_slice(&line(&unreadable(id, &standing, &damaged()))),
+                Err(damage) if damage.concerns_one_row() => {
+                    chunk.extend_from_slice(&line(&unreadable(id, &standing, &damage)));
+                }
                 Err(error) => return Err(error),
-            };
-            chunk.extend_from_slice(&line(&row));
+            }
+            if chunk.len() >= CHUNK_BYTES && lines.blocking_send(mem::take(&mut chunk).into()).is_err() {
+                return Ok(());
+            }
         }
         if !chunk.is_empty() && lines.blocking_send(chunk.into()).is_err() {
             return Ok(());
