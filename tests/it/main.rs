@@ -37,6 +37,8 @@ mod labs;
 #[cfg(test)]
 mod lineage;
 #[cfg(test)]
+mod mappings;
+#[cfg(test)]
 mod mllp;
 #[cfg(test)]
 mod outbound_cliniko;
