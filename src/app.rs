@@ -38,11 +38,14 @@ use crate::pipeline::deliver;
 use crate::pipeline::feeds::silence;
 use crate::pipeline::fetches::Fetches;
 use crate::pipeline::intake::Intake;
+use crate::pipeline::mappings;
+use crate::pipeline::mappings::Files;
 use crate::pipeline::sessions::Sessions;
 use crate::pipeline::shutdown;
 use crate::pipeline::shutdown::Stop;
 use crate::security::credentials::AccessTokens;
 use crate::security::tokens::Signer;
+use crate::store;
 use crate::store::Embedded;
 use crate::store::Store;
 use crate::store::embedded;
@@ -76,11 +79,18 @@ impl Compiled {
     /// # Errors
     /// Every problem of every file, at once.
     pub fn read(directory: Option<&Path>) -> Result<Self, Vec<Diagnostic>> {
-        let files = library::library(directory)?;
+        Self::compile(&library::library(directory)?)
+    }
+
+    /// Compiles the texts of a mapping folder, by their names below it.
+    ///
+    /// # Errors
+    /// Every problem of every file, at once.
+    pub fn compile(files: &Files) -> Result<Self, Vec<Diagnostic>> {
         let mut found = Vec::new();
-        let catalog = Catalog::compile(&files).map_err(|it| found.extend(it)).ok();
-        let knowledge = Knowledge::compile(&below(&files, "knowledge/")).map_err(|it| found.extend(it)).ok();
-        let outbound = compile_outbound(&files).map_err(|it| found.extend(it)).ok();
+        let catalog = Catalog::compile(files).map_err(|it| found.extend(it)).ok();
+        let knowledge = Knowledge::compile(&below(files, "knowledge/")).map_err(|it| found.extend(it)).ok();
+        let outbound = compile_outbound(files).map_err(|it| found.extend(it)).ok();
         match (catalog, knowledge, outbound) {
             (Some(catalog), Some(knowledge), Some(outbound)) => Ok(Self { catalog, knowledge, outbound }),
             _ => Err(found),
@@ -129,9 +139,10 @@ pub async fn start(
     clock: Arc<dyn Clock>,
     demo: Option<http::Demo>,
 ) -> Result<Running, Error> {
-    let Compiled { catalog, knowledge, outbound } =
-        Compiled::read(config.mappings_directory.as_deref()).map_err(Error::Rejected)?;
+    let files = library::library(config.mappings_directory.as_deref()).map_err(Error::Rejected)?;
+    let Compiled { catalog, knowledge, outbound } = Compiled::compile(&files).map_err(Error::Rejected)?;
     let store = Arc::new(open(&config).await?);
+    remember(&store, clock.as_ref(), &catalog, &files).await.context("cannot remember the mappings")?;
     let directory = config.store_directory;
     let sessions = Sessions::open(Arc::clone(&store), Arc::clone(&clock), config.http.session)
         .await
@@ -195,6 +206,17 @@ pub async fn start(
         doors,
         lanes,
     })
+}
+
+/// Keeps the mappings, so that what they read can be read so again.
+async fn remember(
+    store: &Store,
+    clock: &dyn Clock,
+    catalog: &Catalog,
+    files: &Files,
+) -> Result<(), store::Error> {
+    let change = mappings::remembering(store, clock.now(), catalog, files)?;
+    store.commit(change).await.map(drop)
 }
 
 /// The work that goes on by itself.

@@ -20,6 +20,7 @@ pub mod fetches;
 pub mod holds;
 pub mod inbox;
 pub mod intake;
+pub mod mappings;
 pub mod orders;
 pub mod records;
 pub mod review;

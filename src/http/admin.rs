@@ -8,6 +8,7 @@
 pub mod accounts;
 mod audit;
 mod journey;
+mod mappings;
 mod messages;
 
 use std::collections::BTreeSet;
@@ -81,6 +82,8 @@ pub fn router(state: impl Into<State>) -> Router {
         .route("/audit/verify", get(audit::verify))
         .route("/clinics", get(accounts::clinics).post(accounts::add_clinic))
         .route("/clinics/key", post(accounts::replace_key))
+        .route("/mappings", get(mappings::list))
+        .route("/mappings/{digest}", get(mappings::show))
         .route("/messages", get(messages::list))
         .route("/messages/{id}", get(journey::show))
         .route("/messages/{id}/raw", get(messages::raw))

@@ -13,6 +13,7 @@ pub mod fetched;
 pub mod file;
 pub mod job;
 pub mod lineage;
+pub mod mapping;
 pub mod message;
 pub mod order;
 pub mod person;

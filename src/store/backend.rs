@@ -68,6 +68,8 @@ tables! {
     Jobs = "jobs",
     /// Each scope's keys, wrapped by the master key.
     Keys = "keys",
+    /// The files of every mapping that was ever loaded, by its digest.
+    Mappings = "mappings",
     /// Raw messages as received.
     Messages = "messages",
     MessageStates = "message_states",

@@ -39,6 +39,8 @@ mod lineage;
 #[cfg(test)]
 mod mapping_history;
 #[cfg(test)]
+mod mappings;
+#[cfg(test)]
 mod mllp;
 #[cfg(test)]
 mod outbound_cliniko;

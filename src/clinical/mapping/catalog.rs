@@ -36,8 +36,24 @@ impl Catalog {
         self.labs.get(name)
     }
 
+    /// Every mapping, by the laboratory's name.
+    pub fn iter(&self) -> impl Iterator<Item = &Mapping> {
+        self.labs.values()
+    }
+
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.labs.keys().map(String::as_str)
+    }
+}
+
+impl Mapping {
+    /// Compiles `labs/<lab>/mapping.toml` of `files`, which may be no more than [`Mapping::files`] names.
+    ///
+    /// # Errors
+    ///
+    /// Every problem of the mapping, in the order of files and lines.
+    pub fn compile(lab: &str, files: &BTreeMap<String, String>) -> Result<Self, Vec<Diagnostic>> {
+        compile::compile(lab, files)
     }
 }
 

@@ -134,6 +134,7 @@ impl Compiler<'_> {
             format: self.format,
             delimiter: self.delimiter(document),
             digest: String::new(),
+            files: Vec::new(),
             rules: Vec::new(),
             by_field: vec![None; Field::ALL.len()],
             panel_extra: Vec::new(),
@@ -153,7 +154,8 @@ impl Compiler<'_> {
             }
         }
         self.completeness(document, &mapping);
-        mapping.digest = self.digest();
+        mapping.files = self.covered();
+        mapping.digest = self.digest(&mapping.files);
         mapping.rules = std::mem::take(&mut self.rules);
         (mapping.rules.len() <= RULES_MAX).then_some(mapping)
     }
@@ -334,11 +336,16 @@ impl Compiler<'_> {
         }
     }
 
-    /// Over the mapping and every table it reads, names included, so that a moved row changes it.
-    fn digest(&self) -> String {
-        let mut context = digest::Context::new(&digest::SHA256);
+    /// The mapping and every table it reads.
+    fn covered(&self) -> Vec<String> {
         let own = format!("labs/{}/mapping.toml", self.lab);
-        for name in std::iter::once(&own).chain(self.tables.keys()) {
+        std::iter::once(own).chain(self.tables.keys().cloned()).collect()
+    }
+
+    /// Over these files, names included, so that a moved row changes it.
+    fn digest(&self, files: &[String]) -> String {
+        let mut context = digest::Context::new(&digest::SHA256);
+        for name in files {
             let text = self.files.get(name).map_or("", String::as_str);
             context.update(format!("{name}\0{}\0", text.len()).as_bytes());
             context.update(text.as_bytes());

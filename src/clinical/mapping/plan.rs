@@ -138,6 +138,7 @@ pub struct Mapping {
     /// What stands between the cells of a table, where its header need not show it.
     pub(super) delimiter: Option<csv::Delimiter>,
     pub(super) digest: String,
+    pub(super) files: Vec<String>,
     pub(super) rules: Vec<Rule>,
     /// By [`Field`], in the order of [`Field::ALL`].
     pub(super) by_field: Vec<Option<RuleId>>,
@@ -163,6 +164,11 @@ impl Mapping {
     /// SHA-256 of the mapping and all tables it reads, in hexadecimal.
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// The names of the files that the digest covers, the mapping's own first: from these alone it compiles again.
+    pub fn files(&self) -> &[String] {
+        &self.files
     }
 
     /// Every rule, in the order of the file's sections.

@@ -1,0 +1,3 @@
+//! Mappings of a running gateway: what is remembered of them, and how they change while it runs.
+
+mod remembered;
