@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of laboratories, patients or mappings. A codec reports a deviation; it never repairs one in silence.
 
+pub mod characters;
 pub mod cliniko;
 pub mod csv;
 pub mod fhir;

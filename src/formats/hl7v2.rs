@@ -41,6 +41,8 @@ pub use self::deviation::Position;
 pub use self::deviation::Severity;
 pub use self::element::Element;
 pub use self::element::Segment;
+pub use self::element::Written;
+pub use self::element::byte_ranges;
 pub use self::location::Location;
 pub use self::path::Path;
 use crate::formats::hl7v2::charset::Charset;

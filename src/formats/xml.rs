@@ -177,32 +177,38 @@ impl fmt::Display for Kind {
     }
 }
 
-/// The characters of the bytes: by byte order mark, else by the declaration, else UTF-8.
-///
-/// Bytes that declare a two-byte character set in single bytes are not of it; they are read as UTF-8 if they are.
+/// The characters of the bytes, in the character set that [`encoding`] finds.
 pub fn characters(bytes: &[u8]) -> Result<Cow<'_, str>, Error> {
     let refuse = |kind| Err(Error { kind, line: 1, column: 1 });
     if bytes.len() > BYTES_MAX {
         return refuse(Kind::TooLong { max: BYTES_MAX });
     }
-    let (encoding, mark) = match (Encoding::for_bom(bytes), bytes) {
-        (Some(marked), _) => marked,
-        (None, [b'<', 0, ..]) => (encoding_rs::UTF_16LE, 0),
-        (None, [0, b'<', ..]) => (encoding_rs::UTF_16BE, 0),
-        (None, _) => match declared(bytes).map(Encoding::for_label) {
-            Some(None) => return refuse(Kind::EncodingUnknown),
-            Some(Some(encoding))
-                if encoding != encoding_rs::UTF_16LE && encoding != encoding_rs::UTF_16BE =>
-            {
-                (encoding, 0)
-            }
-            _ => (encoding_rs::UTF_8, 0),
-        },
-    };
+    let Some((encoding, mark)) = encoding(bytes) else { return refuse(Kind::EncodingUnknown) };
     let body = bytes.get(mark..).unwrap_or_default();
     match encoding.decode_without_bom_handling_and_without_replacement(body) {
         Some(text) => Ok(text),
         None => refuse(Kind::NotInEncoding { encoding: encoding.name() }),
+    }
+}
+
+/// The character set by byte order mark, else by the declaration, else UTF-8; and the mark's length. `None` where the
+/// declaration names one that is not known.
+///
+/// Bytes that declare a two-byte character set in single bytes are not of it; they are read as UTF-8 if they are.
+pub fn encoding(bytes: &[u8]) -> Option<(&'static Encoding, usize)> {
+    match (Encoding::for_bom(bytes), bytes) {
+        (Some(marked), _) => Some(marked),
+        (None, [b'<', 0, ..]) => Some((encoding_rs::UTF_16LE, 0)),
+        (None, [0, b'<', ..]) => Some((encoding_rs::UTF_16BE, 0)),
+        (None, _) => match declared(bytes).map(Encoding::for_label) {
+            Some(None) => None,
+            Some(Some(encoding))
+                if encoding != encoding_rs::UTF_16LE && encoding != encoding_rs::UTF_16BE =>
+            {
+                Some((encoding, 0))
+            }
+            _ => Some((encoding_rs::UTF_8, 0)),
+        },
     }
 }
 

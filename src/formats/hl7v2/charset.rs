@@ -26,6 +26,10 @@ impl Charset {
         self.0.name()
     }
 
+    pub fn encoding(self) -> &'static Encoding {
+        self.0
+    }
+
     /// The text of bytes that must all be text.
     pub(super) fn decode_exactly(self, bytes: &[u8]) -> Option<Cow<'_, str>> {
         self.0.decode_without_bom_handling_and_without_replacement(bytes)

@@ -5,13 +5,17 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use crate::formats::hl7v2::Message;
+use crate::formats::hl7v2::charset;
 use crate::formats::hl7v2::decode::Level;
 use crate::formats::hl7v2::decode::Mark;
 use crate::formats::hl7v2::decode::SegmentIndex;
 use crate::formats::hl7v2::deviation::Position;
 use crate::formats::hl7v2::escape;
+use crate::formats::hl7v2::escape::Escape;
+use crate::formats::hl7v2::escape::Token;
 use crate::formats::hl7v2::location::Location;
 use crate::formats::hl7v2::location::name_text;
 
@@ -100,6 +104,30 @@ impl fmt::Debug for Segment<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Segment({})", self.location())
     }
+}
+
+/// The bytes of elements of one message, given in the order sent, found in one pass over it.
+pub fn byte_ranges(message: &Message<'_>, elements: &[Element<'_>]) -> Vec<Range<usize>> {
+    let body = message.bytes.get(message.text_start..).unwrap_or_default();
+    let borrowed = matches!(message.text, Cow::Borrowed(_));
+    let places: Vec<usize> =
+        elements.iter().flat_map(|it| [it.start as usize, it.end as usize]).collect();
+    let offsets = charset::byte_offsets(message.charset, body, borrowed, &places);
+    let pairs = offsets.chunks_exact(2).map(|pair| match pair {
+        [start, end] => message.text_start + start..message.text_start + end,
+        _ => 0..0,
+    });
+    pairs.collect()
+}
+
+/// A part of an element as it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written<'m> {
+    /// An escape, or what opens and closes one.
+    Escape(&'m str),
+    /// The digits of a hexadecimal escape.
+    Hex(&'m str),
+    Text(&'m str),
 }
 
 /// A field, repetition, component or subcomponent.
@@ -193,6 +221,37 @@ impl<'m> Element<'m> {
     #[must_use]
     pub fn subcomponent(&self, number: u32) -> Element<'m> {
         self.first(Level::Repetition).first(Level::Component).part(Level::Subcomponent, number)
+    }
+
+    /// The element as it was written: text, and escapes apart. Concatenated it is [`Element::raw`].
+    pub fn written(&self) -> Vec<Written<'m>> {
+        let raw = self.raw();
+        let mut parts = Vec::new();
+        let mut at = 0;
+        let mut cut = |length: usize| {
+            let from = at;
+            at += length;
+            raw.get(from..at).unwrap_or_default()
+        };
+        for token in escape::tokens(raw, self.message.delimiters.escape) {
+            match token {
+                Token::Text(text) => parts.push(Written::Text(cut(text.len()))),
+                Token::Escape(_, Escape::Hex(digits)) => {
+                    parts.push(Written::Escape(cut(2)));
+                    parts.push(Written::Hex(cut(digits.len())));
+                    parts.push(Written::Escape(cut(1)));
+                }
+                // What a local escape says is in its body; its letter makes it one.
+                Token::Escape(body, Escape::Foreign) if body.starts_with('Z') => {
+                    parts.push(Written::Escape(cut(2)));
+                    parts.push(Written::Text(cut(body.len() - 1)));
+                    parts.push(Written::Escape(cut(1)));
+                }
+                Token::Escape(body, _) => parts.push(Written::Escape(cut(body.len() + 2))),
+                Token::Unknown | Token::Unterminated => parts.push(Written::Escape(cut(1))),
+            }
+        }
+        parts
     }
 
     /// The element at the end of `component.subcomponent`, where zero stands for "the whole".
