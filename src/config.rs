@@ -5,6 +5,7 @@
 //! Secrets are references; a literal secret is refused. Start at [`load`].
 
 mod credentials;
+pub mod examples;
 mod layers;
 pub mod library;
 mod poll;

@@ -4,7 +4,15 @@ mod coverage;
 mod diff;
 mod in_order;
 mod messages;
+mod new;
+mod share;
+mod test;
 
+use std::path::Path;
+
+use anyhow::Context;
+
+use crate::cli::Failure;
 use crate::cli::Format;
 
 #[derive(Debug, clap::Args)]
@@ -19,11 +27,26 @@ enum Verb {
     Coverage(coverage::Arguments),
     /// What another mapping would make of the same messages, clinically.
     Diff(diff::Arguments),
+    /// A first mapping for a laboratory, drafted from messages it has sent.
+    New(new::Arguments),
+    /// A copy of a message that is safe to send to support.
+    Share(share::Arguments),
+    /// The examples beside a mapping, against what is expected of them.
+    Test(test::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments, format: Format) -> super::Result {
     match &arguments.verb {
         Verb::Coverage(it) => coverage::run(it, format),
         Verb::Diff(it) => diff::run(it, format),
+        Verb::New(it) => new::run(it, format),
+        Verb::Share(it) => share::run(it, format),
+        Verb::Test(it) => test::run(it, format),
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the command line names what is written")]
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let written = std::fs::write(path, bytes).with_context(|| format!("cannot write `{}`", path.display()));
+    written.map_err(Failure::Failed)
 }

@@ -20,6 +20,7 @@ use crate::cli::try_::reading::Reader;
 use crate::cli::try_::reading::Status;
 use crate::cli::try_::summary::Summary;
 use crate::clinical::mapping::Catalog;
+use crate::clinical::model::Report;
 use crate::clock::Clock;
 use crate::clock::SystemClock;
 use crate::diagnostic::Code;
@@ -96,6 +97,11 @@ pub(crate) fn run(arguments: &Arguments, format: Format) -> super::Result {
         };
     }
     Ok(Outcome::from(summary.all_mapped()))
+}
+
+/// The document of a stage, as a file beside an example has it.
+pub(crate) fn document(compiled: &Compiled, stage: Stage, reports: &[Report]) -> String {
+    reading::document(compiled, stage, reports) + "\n"
 }
 
 pub(crate) fn no_such_lab(lab: &str, catalog: &Catalog) -> Diagnostic {

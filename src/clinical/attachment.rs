@@ -181,8 +181,13 @@ fn decode_bytes(
     checked(media_type, decoded)
 }
 
+/// Whether this stands where a document should, and is none: nothing, a null, or a few words.
+pub fn is_placeholder(raw: &str) -> bool {
+    is_nothing(raw) || has_words(raw)
+}
+
 /// Nothing, a null, or a word that means it.
-fn is_nothing(raw: &str) -> bool {
+pub fn is_nothing(raw: &str) -> bool {
     const WORDS: [&str; 8] = ["\"\"", "n/a", "na", "none", "null", "pending", "tbc", "tba"];
     let text = raw.trim();
     text.is_empty() || WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))

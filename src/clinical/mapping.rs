@@ -11,10 +11,13 @@ pub mod comparison;
 mod compile;
 pub mod coverage;
 pub mod deviation;
+pub mod draft;
+pub mod example;
 pub mod inbound;
 pub mod language;
 pub mod outbound;
 mod plan;
+pub mod share;
 mod source;
 
 pub use self::catalog::Catalog;

@@ -28,13 +28,14 @@ struct File {
 }
 
 /// The files, each with the letters of the areas in it.
-const FILES: [(&str, &str); 13] = [
+const FILES: [(&str, &str); 14] = [
     ("C", include_str!("codes/configuration.toml")),
     ("HM", include_str!("codes/intake.toml")),
     ("H", include_str!("codes/hl7v2.toml")),
     ("F", include_str!("codes/fhir.toml")),
     ("F", include_str!("codes/fhir_door.toml")),
     ("M", include_str!("codes/mapping.toml")),
+    ("M", include_str!("codes/mapping_author.toml")),
     ("M", include_str!("codes/mapping_diff.toml")),
     ("T", include_str!("codes/terms.toml")),
     ("P", include_str!("codes/patient.toml")),

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
@@ -14,8 +13,11 @@ use std::path::PathBuf;
 use haemosync_gateway::clinical::mapping::Catalog;
 use haemosync_gateway::clinical::mapping::Reading;
 use haemosync_gateway::clinical::mapping::Status;
+use haemosync_gateway::clinical::mapping::example;
 use haemosync_gateway::clinical::mapping::inbound::Position;
 use haemosync_gateway::clinical::mapping::language::Format;
+use haemosync_gateway::config::examples;
+use haemosync_gateway::config::examples::Example;
 use haemosync_gateway::diagnostic::codes;
 use haemosync_gateway::diagnostic::render;
 use haemosync_gateway::formats::hl7v2;
@@ -53,81 +55,57 @@ fn catalog() -> Catalog {
     })
 }
 
-/// The message of an example: `message.` and the ending of its format.
-fn message_of(example: &Path) -> Vec<u8> {
-    let found = ["hl7", "json", "xml", "csv"]
-        .iter()
-        .find_map(|it| fs::read(example.join(format!("message.{it}"))).ok());
-    found.unwrap_or_else(|| panic!("{} has no message", example.display()))
+/// One example as its mapping reads it.
+struct Read {
+    example: Example,
+    reading: Reading,
 }
 
 /// Each example of a laboratory: where it is, its bytes, how its mapping reads it.
 fn examples() -> Vec<(PathBuf, Vec<u8>, Reading)> {
-    read_examples(|_| true)
+    parts(read_examples(|_| true))
 }
 
 /// Those whose message is HL7 v2 as ER7.
 fn examples_of_hl7() -> Vec<(PathBuf, Vec<u8>, Reading)> {
     let mut examples = read_examples(|format| format == Format::Hl7v2);
-    examples.retain(|(folder, ..)| folder.join("message.hl7").is_file());
-    examples
+    examples.retain(|it| it.example.folder.join("message.hl7").is_file());
+    parts(examples)
 }
 
-fn read_examples(takes: impl Fn(Format) -> bool) -> Vec<(PathBuf, Vec<u8>, Reading)> {
+fn parts(examples: Vec<Read>) -> Vec<(PathBuf, Vec<u8>, Reading)> {
+    examples.into_iter().map(|it| (it.example.folder, it.example.message, it.reading)).collect()
+}
+
+fn read_examples(takes: impl Fn(Format) -> bool) -> Vec<Read> {
     let catalog = catalog();
-    let mut examples = Vec::new();
+    let mut read = Vec::new();
     for lab in folders(&mappings().join("labs")) {
         let Some(mapping) = catalog.lab(name(&lab)).filter(|mapping| takes(mapping.format())) else {
             continue;
         };
-        for example in folders(&lab.join("examples")) {
-            let bytes = message_of(&example);
-            let reading = mapping.read_bytes(&bytes);
-            examples.push((example, bytes, reading));
+        for example in examples::of_lab(&mappings(), name(&lab)).unwrap() {
+            let reading = mapping.read_bytes(&example.message);
+            read.push(Read { example, reading });
         }
     }
-    examples
-}
-
-fn told(reading: &Reading) -> String {
-    let mut text = format!("{}\n", reading.status.as_str());
-    for diagnostic in &reading.diagnostics {
-        let _ = write!(text, "\n{}", render::plain(diagnostic, ""));
-    }
-    text
-}
-
-/// The digest changes with any row of any table, and says nothing of how this message was read.
-fn reports(reading: &Reading) -> String {
-    let mut reports = reading.reports.clone();
-    for report in &mut reports {
-        "(digest)".clone_into(&mut report.origin.mapping_digest);
-    }
-    serde_json::to_string_pretty(&reports).unwrap() + "\n"
-}
-
-fn check(path: &Path, found: &str) -> Option<String> {
-    if std::env::var_os("BLESS").is_some() {
-        fs::write(path, found).unwrap();
-        return None;
-    }
-    let expected = fs::read_to_string(path).unwrap_or_default();
-    let line = expected.lines().zip(found.lines()).position(|(a, b)| a != b);
-    let line = line.unwrap_or_else(|| expected.lines().count().min(found.lines().count()));
-    (expected != found).then(|| {
-        let of = |text: &str| text.lines().nth(line).unwrap_or("(the end)").to_owned();
-        format!("{}:{}\n  expected {}\n  found    {}", path.display(), line + 1, of(&expected), of(found))
-    })
+    read
 }
 
 #[test]
 fn every_example_reads_as_expected() {
+    let is_blessing = std::env::var_os("BLESS").is_some();
     let mut differences = Vec::new();
-    for (folder, _, reading) in examples() {
-        differences.extend(check(&folder.join("report.json"), &reports(&reading)));
-        differences.extend(check(&folder.join("diagnostics.txt"), &told(&reading)));
+    for Read { example, reading } in read_examples(|_| true) {
+        let found = example::found(&reading);
+        for change in example::changes(&example.expected, &found) {
+            differences.push(format!("{}: {change:?}", example.folder.display()));
+        }
+        for (file, text) in found.iter().filter(|_| is_blessing) {
+            fs::write(example.folder.join(file), text).unwrap();
+        }
     }
-    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    assert!(is_blessing || differences.is_empty(), "{}", differences.join("\n"));
 }
 
 #[test]
@@ -182,7 +160,7 @@ fn every_diagnostic_is_explained_and_helps() {
 #[test]
 fn no_diagnostic_holds_a_patients_name_or_number() {
     for (folder, bytes, reading) in examples_of_hl7() {
-        let told = told(&reading);
+        let told = example::diagnostics(&reading);
         let decoded = hl7v2::decode(&bytes);
         let Some(patient) = decoded.message.as_ref().and_then(|message| message.first("PID")) else {
             continue;

@@ -15,6 +15,8 @@ mod cliniko_simulator;
 #[cfg(test)]
 mod codec;
 #[cfg(test)]
+mod connect_a_lab;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod documents;
@@ -36,6 +38,8 @@ mod knowledge;
 mod labs;
 #[cfg(test)]
 mod lineage;
+#[cfg(test)]
+mod mapping_author;
 #[cfg(test)]
 mod mapping_history;
 #[cfg(test)]

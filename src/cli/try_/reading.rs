@@ -145,7 +145,7 @@ impl Reader<'_> {
         let Reading { mut status, reports, mut diagnostics, .. } = reading;
         let (mut output, mut results) = (None, Results::default());
         if status != Status::Rejected {
-            let (document, problems) = self.document(&reports);
+            let (document, problems) = self.of_stage(&reports);
             diagnostics.extend(problems);
             output = Some(document);
             if has_errors(&diagnostics) {
@@ -157,19 +157,8 @@ impl Reader<'_> {
     }
 
     /// The document of the stage, and what kept it from being whole.
-    fn document(&self, reports: &[Report]) -> (Box<RawValue>, Vec<Diagnostic>) {
-        match self.stage {
-            Stage::Report => (raw(&Reports { reports }), Vec::new()),
-            Stage::Findings => {
-                let find = |report| {
-                    let request = interpret::request(report, Context::default());
-                    self.compiled.knowledge.interpret(&request).findings
-                };
-                (raw(&Findings { findings: reports.iter().flat_map(find).collect() }), Vec::new())
-            }
-            Stage::Fhir => (raw(&fhir::collection(reports, &IdKey::PUBLIC_TEST)), Vec::new()),
-            Stage::Cliniko => plan::document(self.compiled, reports),
-        }
+    fn of_stage(&self, reports: &[Report]) -> (Box<RawValue>, Vec<Diagnostic>) {
+        of_stage(self.compiled, self.stage, reports)
     }
 
     /// A panic: a defect of ours, which holds this message and no other.
@@ -178,8 +167,28 @@ impl Reader<'_> {
             Diagnostic::error(Code::new("S102"), "reading this message met a defect of the gateway").help(
                 "report the gateway's version to its makers, with the message's shape from `gateway try`",
             );
-        let output = catch_unwind(AssertUnwindSafe(|| self.document(&[]).0)).ok();
+        let output = catch_unwind(AssertUnwindSafe(|| self.of_stage(&[]).0)).ok();
         Message { status: Status::Held, output, ..Message::unreadable(problem) }
+    }
+}
+
+/// The document of a stage for people.
+pub(super) fn document(compiled: &Compiled, stage: Stage, reports: &[Report]) -> String {
+    pretty(of_stage(compiled, stage, reports).0.get())
+}
+
+fn of_stage(compiled: &Compiled, stage: Stage, reports: &[Report]) -> (Box<RawValue>, Vec<Diagnostic>) {
+    match stage {
+        Stage::Report => (raw(&Reports { reports }), Vec::new()),
+        Stage::Findings => {
+            let find = |report| {
+                let request = interpret::request(report, Context::default());
+                compiled.knowledge.interpret(&request).findings
+            };
+            (raw(&Findings { findings: reports.iter().flat_map(find).collect() }), Vec::new())
+        }
+        Stage::Fhir => (raw(&fhir::collection(reports, &IdKey::PUBLIC_TEST)), Vec::new()),
+        Stage::Cliniko => plan::document(compiled, reports),
     }
 }
 

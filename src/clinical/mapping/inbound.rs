@@ -208,7 +208,7 @@ impl Mapping {
 }
 
 /// Whether the first character is that of XML; the bytes may begin with a mark of their order.
-fn is_xml(raw: &[u8]) -> bool {
+pub(super) fn is_xml(raw: &[u8]) -> bool {
     let raw = raw.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(raw);
     raw.starts_with(b"\xFF\xFE") || raw.starts_with(b"\xFE\xFF") || raw.trim_ascii_start().starts_with(b"<")
 }

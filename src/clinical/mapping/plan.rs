@@ -13,6 +13,7 @@ use crate::clinical::terminology::Table;
 use crate::diagnostic::Span;
 use crate::formats::csv;
 use crate::formats::hl7v2;
+use crate::formats::hl7v2::path::Selector;
 use crate::formats::tree;
 
 /// What to do where a table or map has no row, or a value is not of its type.
@@ -36,6 +37,27 @@ pub(super) enum Grouping {
 pub(super) enum Path {
     Hl7v2(hl7v2::Path),
     Tree(tree::Path),
+}
+
+impl Path {
+    /// The values by which it chooses among repetitions or items.
+    pub(super) fn choosing_words(&self) -> Vec<String> {
+        match self {
+            Self::Hl7v2(path) => match &path.repetition {
+                Some(
+                    Selector::Authority(value) | Selector::Component { value, .. } | Selector::Type(value),
+                ) => vec![value.clone()],
+                Some(Selector::Index(_)) | None => Vec::new(),
+            },
+            Self::Tree(path) => {
+                let chosen = |step: &tree::Step| match step {
+                    tree::Step::Where { value, .. } => Some(value.clone()),
+                    _ => None,
+                };
+                path.steps().iter().filter_map(chosen).collect()
+            }
+        }
+    }
 }
 
 impl fmt::Display for Path {

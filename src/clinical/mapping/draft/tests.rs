@@ -1,0 +1,78 @@
+//! A draft compiles, reads what it was drafted from, and marks what it guessed.
+
+use std::collections::BTreeMap;
+
+use super::Draft;
+use super::Known;
+use super::Sample;
+use super::draft;
+use crate::clinical::interpret::rules;
+use crate::clinical::mapping::Status;
+
+const HL7: &str = "MSH|^~\\&|PATH|NORTH|||20260301090000||ORU^R01|C-1|P|2.4\rPID|1||9990000018^^^NHS^NH||Quillfeather^Ottoline||19800229|F\rOBR|1||F-1|FBC^Full blood count|||202603010830|||||||||||||||20260301085900||HM|F\rOBX|1|NM|HB^Haemoglobin||131|g/L|115-165||||F\rOBX|2|NM|XYZ^Something new||5|widgets|||||F\r";
+const TABLE: &str = "NHS Number,Surname,DOB,Lab Number,Test Code,Test Name,Result,Units,Reference Range,Status\n9990000018,Quillfeather,29/02/1980,L-1,HB,Haemoglobin,131,g/L,115-165,F\n";
+const JSON: &str = r#"{"vendor_order_id":"V-1","laboratory_order_id":"L-1","user":{"surname":"Quillfeather","dob":"1980/02/29","sex":"F"},"order_status":{"code":"results-available"},"results":[{"panel_code":"FBC","results":[{"code":"HB","name":"Haemoglobin","result":"131","units":"g/L","reference":"115-165"}]}]}"#;
+
+fn drafted(message: &str) -> Draft {
+    let library = |(name, text): (&str, &str)| (name.to_owned(), text.to_owned());
+    let mut files: BTreeMap<String, String> =
+        rules::embedded().into_iter().map(|(name, text)| (format!("knowledge/{name}"), text)).collect();
+    files.extend(
+        [
+            ("labs/standard/mapping.toml", include_str!("../../../../mappings/labs/standard/mapping.toml")),
+            ("labs/standard/units.csv", include_str!("../../../../mappings/labs/standard/units.csv")),
+        ]
+        .map(library),
+    );
+    draft("north", &[Sample { bytes: message.as_bytes() }], Known { files: &files })
+        .unwrap_or_else(|problems| panic!("{problems:#?}"))
+}
+
+fn file<'d>(draft: &'d Draft, name: &str) -> &'d str {
+    draft.files.get(name).map_or("", String::as_str)
+}
+
+#[test]
+fn hl7_reads_what_it_knows_and_holds_the_rest() {
+    let draft = drafted(HL7);
+    let mapping = file(&draft, "mapping.toml");
+    assert!(mapping.contains("PID-3[type=NH].1") && mapping.contains("map = { F = \"final\" }"), "{mapping}");
+    assert!(!mapping.contains("NTE"), "nothing is read that was not seen");
+    assert!(file(&draft, "codes.csv").contains("HB,718-7,Haemoglobin"), "{}", file(&draft, "codes.csv"));
+    assert!(file(&draft, "codes.csv").contains("# XYZ,,"), "a code of no known meaning has no row");
+    assert!(file(&draft, "units.csv").contains("# widgets,"));
+    let reading = draft.mapping.read_bytes(HL7.as_bytes());
+    assert_eq!(reading.status, Status::Held);
+    let codes: Vec<&str> =
+        reading.diagnostics.iter().filter(|it| it.is_error()).map(|it| it.code.as_str()).collect();
+    assert!(codes.iter().all(|it| it.starts_with('T')), "{codes:?}");
+    let known = HL7.replace("XYZ^Something new||5|widgets", "HB^Haemoglobin||132|g/L");
+    assert_eq!(draft.mapping.read_bytes(known.as_bytes()).status, Status::Mapped);
+}
+
+#[test]
+fn a_table_is_read_by_the_names_of_its_columns() {
+    let draft = drafted(TABLE);
+    let mapping = file(&draft, "mapping.toml");
+    assert!(mapping.contains("format = \"DD/MM/YYYY\"") && mapping.contains("# guess:"), "{mapping}");
+    let reading = draft.mapping.read_bytes(TABLE.as_bytes());
+    assert_eq!(reading.status, Status::Mapped, "{:#?}\n{mapping}", reading.diagnostics);
+    assert_eq!(reading.reports.first().map(|it| it.filler_number.as_str()), Some("L-1"));
+}
+
+#[test]
+fn json_is_read_from_its_list_of_results() {
+    let draft = drafted(JSON);
+    let mapping = file(&draft, "mapping.toml");
+    let reading = draft.mapping.read_bytes(JSON.as_bytes());
+    assert_eq!(reading.status, Status::Mapped, "{:#?}\n{mapping}", reading.diagnostics);
+    assert_eq!(reading.reports.iter().flat_map(|it| it.results()).count(), 1);
+}
+
+#[test]
+fn a_result_without_status_holds() {
+    let draft = drafted(&TABLE.replace(",Status\n", ",Colour\n").replace(",F\n", ",red\n"));
+    let reading = draft.mapping.read_bytes(TABLE.as_bytes());
+    assert_eq!(reading.status, Status::Held);
+    assert!(draft.questions.iter().any(|it| it.contains("final")), "{:?}", draft.questions);
+}
