@@ -127,6 +127,8 @@ pub enum Written<'m> {
     Escape(&'m str),
     /// The digits of a hexadecimal escape.
     Hex(&'m str),
+    /// An escape character that opens no escape.
+    Stray(&'m str),
     Text(&'m str),
 }
 
@@ -248,7 +250,7 @@ impl<'m> Element<'m> {
                     parts.push(Written::Escape(cut(1)));
                 }
                 Token::Escape(body, _) => parts.push(Written::Escape(cut(body.len() + 2))),
-                Token::Unknown | Token::Unterminated => parts.push(Written::Escape(cut(1))),
+                Token::Unknown | Token::Unterminated => parts.push(Written::Stray(cut(1))),
             }
         }
         parts

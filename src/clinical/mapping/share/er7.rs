@@ -197,24 +197,29 @@ fn names(path: &Path, place: Place<'_>) -> Option<u32> {
 
 /// The characters of an element, its escapes apart.
 fn units(bytes: &[u8], at: Range<usize>, element: Element<'_>, encoding: &'static Encoding) -> Vec<Unit> {
-    let mut plain = plain_units(bytes, at, encoding).into_iter();
+    let plain = plain_units(bytes, at, encoding);
+    if plain.len() != element.raw().chars().count() {
+        // The bytes were read otherwise than they stand; then nothing in them is taken for an escape.
+        return plain;
+    }
+    let mut plain = plain.into_iter();
     let mut units = Vec::new();
-    let mut is_after_unknown = false;
+    let mut is_after_stray = false;
     for part in element.written() {
-        let (Written::Escape(text) | Written::Hex(text) | Written::Text(text)) = part;
+        let (Written::Escape(text) | Written::Hex(text) | Written::Stray(text) | Written::Text(text)) = part;
         let own: Vec<Unit> = plain.by_ref().take(text.chars().count()).collect();
         match part {
             Written::Hex(digits) => units.extend(hexadecimal(digits, &own, encoding)),
-            Written::Escape(_) => {
-                units.extend(own.into_iter().map(|unit| Unit { form: Form::Fixed, ..unit }))
+            Written::Escape(_) | Written::Stray(_) => {
+                units.extend(own.into_iter().map(|unit| Unit { form: Form::Fixed, ..unit }));
             }
             Written::Text(_) => units.extend(own.into_iter().enumerate().map(|(number, unit)| {
                 // Another capital could make an escape of what is none.
-                let stays = is_after_unknown && number == 0 && unit.character.is_ascii_uppercase();
+                let stays = is_after_stray && number == 0 && unit.character.is_ascii_uppercase();
                 if stays { Unit { form: Form::Fixed, ..unit } } else { unit }
             })),
         }
-        is_after_unknown = matches!(part, Written::Escape(text) if text.chars().count() == 1);
+        is_after_stray = matches!(part, Written::Stray(_));
     }
     units
 }

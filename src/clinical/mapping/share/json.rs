@@ -24,10 +24,11 @@ pub(super) fn leaves(mapping: &Mapping, bytes: &[u8], policy: &Policy) -> Vec<Le
     scanner.scan();
     let leaf = |scanned: Scanned| {
         let Scanned { at, path, what } = scanned;
+        let is_number = matches!(what, What::Number);
         let treatment = match what {
             What::Name if is_like_a_name(bytes.get(at.clone()).unwrap_or_default()) => Treatment::Keep,
             What::Name | What::Junk => Treatment::Hide,
-            What::Value => policy.treatment(mapping, &key(root.as_ref(), &path)),
+            What::Number | What::Value => policy.treatment(mapping, &key(root.as_ref(), &path)),
         };
         let text = String::from_utf8_lossy(bytes.get(at.clone()).unwrap_or_default());
         match treatment {
@@ -35,7 +36,13 @@ pub(super) fn leaves(mapping: &Mapping, bytes: &[u8], policy: &Policy) -> Vec<Le
                 Leaf { units: units(bytes, at.clone()), at, treatment: Treatment::Hide }
             }
             Treatment::Document(_) => Leaf { at, units: Vec::new(), treatment },
-            treatment => Leaf { units: units(bytes, at.clone()), at, treatment },
+            treatment => {
+                let mut units = units(bytes, at.clone());
+                // The letter of an exponent is what makes it one.
+                let is_letter = |unit: &&mut Unit| is_number && unit.character.is_ascii_alphabetic();
+                units.iter_mut().filter(is_letter).for_each(|unit| unit.form = Form::Fixed);
+                Leaf { units, at, treatment }
+            }
         }
     };
     scanner.found.into_iter().map(leaf).collect()
@@ -90,6 +97,7 @@ enum What {
     /// No JSON.
     Junk,
     Name,
+    Number,
     Value,
 }
 
@@ -186,7 +194,7 @@ impl Scanner<'_> {
         match self.bytes.get(at.clone()).unwrap_or_default() {
             b"true" | b"false" | b"null" => {}
             word if word.iter().all(|it| it.is_ascii_digit() || b"+-.eE".contains(it)) => {
-                self.found.push(Scanned { at, path: self.path(), what: What::Value });
+                self.found.push(Scanned { at, path: self.path(), what: What::Number });
             }
             _ => self.found.push(Scanned { at, path: Vec::new(), what: What::Junk }),
         }
