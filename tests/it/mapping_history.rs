@@ -198,7 +198,16 @@ fn kept_messages_are_compared_alike_with_and_without_a_running_gateway() {
     let id = coverage["unread_fields"][0]["example"]["message"].as_str().unwrap();
     assert_eq!(place.run(&["message", "show", id, "--raw"]).stdout, fs::read(place.path("odd.hl7")).unwrap());
     assert_eq!(answers[3].1, Vec::<Value>::new());
-    assert!(stderr(&place, &["mapping", "coverage", "--stored", "--progress"]).contains("left out"));
+    let told = stderr(&place, &["mapping", "coverage", "--stored", "--progress"]);
+    assert!(told.contains("151 messages in all") && told.contains("left out"), "{told}");
+    // What was loaded is remembered: it is compared by its digest, with messages and with files.
+    let digest = &coverage["digest"].as_str().unwrap()[..12];
+    for (new, differing) in [("old/labs/standard", 0), ("new/labs/standard", 151)] {
+        let (status, diff) = place.json(&["mapping", "diff", digest, new, "--stored"]);
+        assert_eq!((status, &diff[0]["differing"]), (i32::from(differing > 0), &json!(differing)), "{new}");
+    }
+    assert_eq!(place.json(&["mapping", "diff", digest, "new", "in"]).1[0]["differing"], 1);
+    assert!(stderr(&place, &["mapping", "diff", "00000000", "new", "--stored"]).contains("M074"));
     assert_eq!(running.stop(), Some(0));
     let alone: Vec<_> = asked.iter().map(|it| place.json(it)).collect();
     assert_eq!(answers, alone);

@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, format: Format) -> crate::cli::Result {
     let source = &arguments.source;
-    let config = source.config()?;
+    let config = source.config(false)?;
     let mappings = source.mappings(config.as_deref());
     let files = library::library(mappings.as_deref()).map_err(Failure::Configuration)?;
     let catalog = Catalog::compile(&files).map_err(Failure::Configuration)?;

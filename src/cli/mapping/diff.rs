@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use self::show::Show;
+use self::side::Given;
 use self::side::Side;
 use crate::cli::Failure;
 use crate::cli::Format;
@@ -29,10 +30,10 @@ use crate::diagnostic::Diagnostic;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  gateway mapping diff mappings/ /tmp/new-mappings --stored --since 2026-02-01 --config gateway.toml\n  gateway mapping diff mappings/labs/inuvi /tmp/inuvi samples/\n\nExit status: 0 when a clinician would see nothing else, 1 when something clinical changes or a message could not be\ncompared, 2 usage or configuration."
+    after_help = "Examples:\n  gateway mapping diff mappings/ /tmp/new-mappings --stored --since 2026-02-01 --config gateway.toml\n  gateway mapping diff mappings/labs/inuvi /tmp/inuvi samples/\n  gateway mapping diff 3f9c21ab mappings/labs/inuvi --stored --lab inuvi --config gateway.toml\n\nExit status: 0 when a clinician would see nothing else, 1 when something clinical changes or a message could not be\ncompared, 2 usage or configuration."
 )]
 pub(crate) struct Arguments {
-    /// The mappings of now: a folder with labs/ in it, or one laboratory's folder.
+    /// The mappings of now: a folder with labs/ in it, one laboratory's folder, or a digest that the store remembers.
     #[arg(value_name = "OLD")]
     old: PathBuf,
     /// The mappings to compare with.
@@ -57,16 +58,17 @@ enum Compared {
 
 pub(crate) fn run(arguments: &Arguments, format: Format) -> crate::cli::Result {
     let source = &arguments.source;
-    let config = source.config()?;
+    let (old, new) = (Given::look(&arguments.old)?, Given::look(&arguments.new)?);
+    let config = source.config(old.is_stored() || new.is_stored())?;
     let base = source.mappings(config.as_deref());
-    let [old, new] = [&arguments.old, &arguments.new].map(|given| side::open(given, base.as_deref()));
-    let (old, new) = (old?, new?);
+    let old = old.open(base.as_deref(), config.as_deref())?;
+    let new = new.open(base.as_deref(), config.as_deref())?;
     let names = names(&old, &new)?;
     let pairs: BTreeMap<&str, Pair<'_>> = names
         .iter()
         .filter_map(|name| Some((*name, [old.catalog.lab(name)?, new.catalog.lab(name)?])))
         .collect();
-    let opened = match config {
+    let opened = match config.filter(|_| source.is_stored()) {
         Some(config) => source.open_store(config),
         None => open_files(source, &pairs)?,
     };

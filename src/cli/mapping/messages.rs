@@ -84,9 +84,9 @@ impl Source {
         self.stored
     }
 
-    /// The configuration that says where the store is, and where mappings are. Files need none.
-    pub(super) fn config(&self) -> Result<Option<Box<Config>>, Failure> {
-        if !self.stored {
+    /// The configuration that says where the store is, and where mappings are. Files alone need none.
+    pub(super) fn config(&self, is_needed: bool) -> Result<Option<Box<Config>>, Failure> {
+        if !self.stored && !is_needed {
             return Ok(None);
         }
         Ok(Some(Box::new(self.config.load()?.0)))
@@ -119,9 +119,8 @@ impl Source {
         mut take: impl FnMut(&Message, T) + Send,
     ) -> Result<Tally, Failure> {
         let mut tally = Tally::default();
-        let mut progress =
-            Progress { is_told: self.progress || std::io::stderr().is_terminal(), messages: 0 };
-        let (mut done, mut defects) = (0, 0);
+        let is_told = self.progress || std::io::stderr().is_terminal();
+        let (mut done, mut defects) = (0_usize, 0);
         let result = in_order(
             |each| match opened {
                 Opened::Files { paths, mapping, format } => {
@@ -131,23 +130,26 @@ impl Source {
                 Opened::Store { config, path } => give_stored(config, path, &wanted, &mut tally, each),
             },
             work,
-            |message, result| {
-                progress.step();
-                match result {
-                    Some(result) => {
-                        done += 1;
-                        take(message, result);
+            |message, result| match result {
+                Some(result) => {
+                    done += 1;
+                    take(message, result);
+                    if is_told && done.is_multiple_of(PROGRESS_EVERY) {
+                        output::note(&format!("{done} messages so far"));
                     }
-                    None => {
-                        defects += 1;
-                        output::note(&format!(
-                            "{}: reading this message met a defect of the gateway",
-                            message.name
-                        ));
-                    }
+                }
+                None => {
+                    defects += 1;
+                    output::note(&format!(
+                        "{}: reading this message met a defect of the gateway",
+                        message.name
+                    ));
                 }
             },
         );
+        if is_told {
+            output::note(&format!("{done} messages in all"));
+        }
         tally.messages = done;
         tally.unreadable += defects;
         result.map(|()| tally)
@@ -209,21 +211,6 @@ fn give_stored(
     let asked = runtime()?
         .block_on(async { Owner::reach(config, Missing::Refuse).await?.messages(path, take).await });
     Ok(asked?)
-}
-
-/// How far it is, for whoever waits.
-struct Progress {
-    is_told: bool,
-    messages: usize,
-}
-
-impl Progress {
-    fn step(&mut self) {
-        self.messages += 1;
-        if self.is_told && self.messages.is_multiple_of(PROGRESS_EVERY) {
-            output::note(&format!("{} messages so far", self.messages));
-        }
-    }
 }
 
 /// What was not looked at, for people.

@@ -1,6 +1,6 @@
 //! Each value as a person reads it: short, and so that two that differ look different.
 
-use crate::clinical::mapping::comparison::Document;
+use crate::clinical::mapping::comparison::fields::Document;
 use crate::clinical::model::AbsentReason;
 use crate::clinical::model::Address;
 use crate::clinical::model::Code;
