@@ -43,16 +43,27 @@ fn keeps(line: &str, promise: &str) -> bool {
 
 #[test]
 fn every_command_does_what_the_document_promises() {
-    let document = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/connect-a-lab.md")).unwrap();
+    let document =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/connect-a-lab.md")).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let path = format!("{}:{}", Path::new(GATEWAY).parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let path =
+        format!("{}:{}", Path::new(GATEWAY).parent().unwrap().display(), std::env::var("PATH").unwrap());
     let mut output = String::new();
     let mut commands = 0;
     for (language, text) in blocks(&document) {
         match language.as_str() {
             "sh" => {
-                let run = Command::new("bash").args(["-c", &text]).current_dir(folder.path()).env("PATH", &path).output().unwrap();
-                output = format!("{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+                let run = Command::new("bash")
+                    .args(["-c", &text])
+                    .current_dir(folder.path())
+                    .env("PATH", &path)
+                    .output()
+                    .unwrap();
+                output = format!(
+                    "{}{}",
+                    String::from_utf8_lossy(&run.stdout),
+                    String::from_utf8_lossy(&run.stderr)
+                );
                 let expected = i32::from(text.contains("exit status 1"));
                 assert_eq!(run.status.code(), Some(expected), "{text}\n{output}");
                 commands += 1;

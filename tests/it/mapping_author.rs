@@ -3,6 +3,9 @@
 
 #![expect(clippy::disallowed_methods, reason = "a test reads the repository's folders and writes its own")]
 
+mod draft;
+mod share;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -11,7 +14,7 @@ use std::path::PathBuf;
 use haemosync_gateway::app::Compiled;
 use haemosync_gateway::clinical::mapping::Mapping;
 use haemosync_gateway::clinical::mapping::Reading;
-use haemosync_gateway::clinical::mapping::share;
+use haemosync_gateway::clinical::mapping::share as sharing;
 use haemosync_gateway::clinical::model::Report;
 use haemosync_gateway::config::examples;
 use haemosync_gateway::formats::hl7v2;
@@ -49,7 +52,8 @@ fn secrets(reports: &[Report]) -> BTreeSet<String> {
 
 /// Shares a message and holds the copy against it; a reason where it cannot be shared.
 fn check(mapping: &Mapping, message: &[u8], name: &str) -> Result<(), String> {
-    let copy = share::share(mapping, message, &share::Key::from_random([9; 32])).map_err(|it| it.message.clone())?;
+    let copy = sharing::share(mapping, message, &sharing::Key::from_random([9; 32]))
+        .map_err(|it| it.message.clone())?;
     assert_eq!(copy.len(), message.len(), "{name}");
     let [before, after] = [message, &copy].map(|bytes| mapping.read_bytes(bytes));
     assert_eq!(before.status, after.status, "{name}\n{:?}\n{:?}", told(&before), told(&after));
@@ -97,12 +101,9 @@ fn the_copy_of_every_message_of_the_shared_corpus_reads_as_the_message() {
     }
     let compiled = Compiled::read(None).unwrap();
     let (mut shared, mut refused) = (0, 0);
-    for (folder, lab) in [
-        ("hl7v2", "standard"),
-        ("hl7v2-xml", "standard"),
-        ("fhir", "standard-fhir"),
-        ("csv", "standard-csv"),
-    ] {
+    for (folder, lab) in
+        [("hl7v2", "standard"), ("hl7v2-xml", "standard"), ("fhir", "standard-fhir"), ("csv", "standard-csv")]
+    {
         let mapping = compiled.catalog.lab(lab).unwrap();
         let mut paths = Vec::new();
         files(&corpus.join(folder), &mut paths);
@@ -149,7 +150,8 @@ fn a_laboratory_is_drafted_tested_changed_and_blessed() {
     place.write(table, &text.replace("g/L,g/L", "g/L,mg/L"));
     let (status, documents) = place.json(&["mapping", "test", "north"]);
     assert_eq!(status, 1);
-    let kinds: Vec<&Value> = documents.iter().flat_map(|it| it["changes"].as_array()).flatten().map(|it| &it["kind"]).collect();
+    let kinds: Vec<&Value> =
+        documents.iter().flat_map(|it| it["changes"].as_array()).flatten().map(|it| &it["kind"]).collect();
     assert!(kinds.contains(&&Value::from("unit")), "{documents:?}");
     let plain = String::from_utf8(place.run(&["mapping", "test", "north"]).stdout).unwrap();
     assert!(plain.contains("result.unit") && !plain.contains('\u{1b}'), "{plain}");

@@ -55,7 +55,11 @@ pub(crate) struct Arguments {
 fn name(text: &str) -> Result<String, String> {
     let is_part = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-';
     let is_name = text.starts_with(|it: char| it.is_ascii_lowercase()) && text.bytes().all(is_part);
-    if is_name { Ok(text.to_owned()) } else { Err("write it as small letters, digits and hyphens".to_owned()) }
+    if is_name {
+        Ok(text.to_owned())
+    } else {
+        Err("write it as small letters, digits and hyphens".to_owned())
+    }
 }
 
 pub(crate) fn run(arguments: &Arguments, format: Format) -> crate::cli::Result {
@@ -83,7 +87,9 @@ pub(crate) fn run(arguments: &Arguments, format: Format) -> crate::cli::Result {
             "folder": folder, "format": draft.shape.format().as_str(), "messages": own.len(), "others": others,
             "mapped": mapped, "held": held, "rejected": rejected, "examples": examples, "questions": draft.questions,
         })),
-        Format::Plain => output::line(&told(&draft, &folder, [own.len(), others, mapped, held, rejected, examples])),
+        Format::Plain => {
+            output::line(&told(&draft, &folder, [own.len(), others, mapped, held, rejected, examples]))
+        }
     };
     Ok(Outcome::Done)
 }
@@ -140,7 +146,8 @@ fn examples(draft: &Draft, messages: &[&Vec<u8>], folder: &Path) -> Result<usize
     }
     // One of each kind, then a second of each, until there are enough.
     let most = kinds.iter().map(|(_, own)| own.len()).max().unwrap_or(0);
-    let chosen = (0..most).flat_map(|turn| kinds.iter().filter_map(move |(kind, own)| Some((kind, own.get(turn)?, turn))));
+    let chosen = (0..most)
+        .flat_map(|turn| kinds.iter().filter_map(move |(kind, own)| Some((kind, own.get(turn)?, turn))));
     let mut written = 0;
     for (kind, message, turn) in chosen {
         if written == EXAMPLES_MAX {
@@ -165,14 +172,21 @@ fn examples(draft: &Draft, messages: &[&Vec<u8>], folder: &Path) -> Result<usize
 /// What became of a message, as a folder's name: `mapped`, `held-t010-m110`.
 fn kind(reading: &Reading) -> String {
     const CODES_MAX: usize = 4;
-    let codes: BTreeSet<String> =
-        reading.diagnostics.iter().filter(|it| it.is_error()).map(|it| it.code.as_str().to_lowercase()).collect();
+    let codes: BTreeSet<String> = reading
+        .diagnostics
+        .iter()
+        .filter(|it| it.is_error())
+        .map(|it| it.code.as_str().to_lowercase())
+        .collect();
     let parts = std::iter::once(reading.status.as_str().to_owned()).chain(codes.into_iter().take(CODES_MAX));
     parts.collect::<Vec<_>>().join("-")
 }
 
 fn name_taken(folder: &Path) -> Diagnostic {
-    Diagnostic::error(NAME_TAKEN, format!("`{}` is there already, and nothing is overwritten", folder.display()))
-        .at("LAB")
-        .help("choose another name, another `--out`, or move the folder away")
+    Diagnostic::error(
+        NAME_TAKEN,
+        format!("`{}` is there already, and nothing is overwritten", folder.display()),
+    )
+    .at("LAB")
+    .help("choose another name, another `--out`, or move the folder away")
 }

@@ -14,8 +14,6 @@ mod names;
 mod page;
 mod shape;
 mod tables;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 

@@ -116,7 +116,14 @@ fn of_diagnostics(expected: &str, found: &str) -> Vec<Change> {
     if old_status != new_status {
         let kind = "standing";
         let [expected, found] = [old_status, new_status].map(|it| Some(it.to_owned()));
-        changes.push(Change { file: DIAGNOSTICS, kind, at: "message".to_owned(), test: None, expected, found });
+        changes.push(Change {
+            file: DIAGNOSTICS,
+            kind,
+            at: "message".to_owned(),
+            test: None,
+            expected,
+            found,
+        });
     }
     let only = |own: &[&str], other: &[&str]| {
         let mut rest: Vec<&str> = other.to_vec();
@@ -196,7 +203,14 @@ fn first_line(file: &'static str, expected: &str, found: &str) -> Change {
     let line = expected.lines().zip(found.lines()).position(|(a, b)| a != b);
     let line = line.unwrap_or_else(|| expected.lines().count().min(found.lines().count()));
     let of = |text: &str| Some(text.lines().nth(line).unwrap_or("(the end)").to_owned());
-    Change { kind: "text", at: format!("line {}", line + 1), test: None, file, expected: of(expected), found: of(found) }
+    Change {
+        kind: "text",
+        at: format!("line {}", line + 1),
+        test: None,
+        file,
+        expected: of(expected),
+        found: of(found),
+    }
 }
 
 #[cfg(test)]
@@ -211,7 +225,13 @@ mod tests {
         let expected = BTreeMap::from([(file.to_owned(), expected.to_owned())]);
         let found = BTreeMap::from([(file, found.to_owned())]);
         let line = |it: super::Change| {
-            format!("{} {}: {} -> {}", it.kind, it.at, it.expected.unwrap_or_default(), it.found.unwrap_or_default())
+            format!(
+                "{} {}: {} -> {}",
+                it.kind,
+                it.at,
+                it.expected.unwrap_or_default(),
+                it.found.unwrap_or_default()
+            )
         };
         changes(&expected, &found).into_iter().map(line).collect()
     }

@@ -43,7 +43,12 @@ impl Sent {
 
     /// Whether it may be taken for a date where nothing says that it is one.
     pub(super) fn is_likely(&self) -> bool {
-        self.date.is_some_and(|it| LIKELY_YEARS.contains(&it.year())) && self.written.day.is_some()
+        self.is_day() && self.date.is_some_and(|it| LIKELY_YEARS.contains(&it.year()))
+    }
+
+    /// Whether it is a day that was or will be.
+    pub(super) fn is_day(&self) -> bool {
+        self.date.is_some() && self.written.day.is_some()
     }
 
     /// The text with its date moved.
@@ -114,7 +119,8 @@ impl Written {
             None => Some(absent),
         };
         let day = if self.month.is_some() { 15 } else { 1 };
-        Date::new(number(&self.year)?, part(&self.month, 7)?, part(&self.day, day)?).ok()
+        let year = number(&self.year).filter(|it| *it > 0)?;
+        Date::new(year, part(&self.month, 7)?, part(&self.day, day)?).ok()
     }
 }
 

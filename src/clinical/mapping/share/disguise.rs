@@ -119,6 +119,8 @@ impl Disguise<'_> {
             Decision::Keep => true,
             Decision::Move(sent) => match sent.moved(&leaf.text(), days, self.zone) {
                 Some(moved) => self.put_all(message, leaf, &moved.chars().collect::<Vec<_>>(), copy),
+                // `00000000` is no day of anybody's life.
+                None if sent.date().is_none() => true,
                 None => self.replace(message, leaf, copy),
             },
             Decision::Replace { as_one: true } => {
@@ -226,9 +228,10 @@ fn compact(text: &str) -> String {
 
 fn is_uuid(text: &str) -> bool {
     let group = |text: &str| text.bytes().all(|it| it.is_ascii_hexdigit());
-    let last = text.rsplit([':', '/', '#']).next().unwrap_or_default();
-    let lengths: Vec<usize> = last.split('-').map(str::len).collect();
-    lengths == [8, 4, 4, 4, 12] && last.split('-').all(group)
+    text.split([':', '/', '#']).any(|part| {
+        let lengths: Vec<usize> = part.split('-').map(str::len).collect();
+        lengths == [8, 4, 4, 4, 12] && part.split('-').all(group)
+    })
 }
 
 /// Whether a value says nothing of a person: a number as laboratories write them, or one of their words.

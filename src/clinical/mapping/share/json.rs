@@ -223,11 +223,19 @@ fn units(bytes: &[u8], at: Range<usize>) -> Vec<Unit> {
                 .map_or_else(|| fixed(first), |it| Unit { character: it, form: Form::Json, ..first.clone() }),
             12 => surrogates(own)
                 .map_or_else(|| fixed(first), |it| Unit { character: it, form: Form::Json, ..first.clone() }),
-            _ => fixed(first),
+            _ => Unit { character: meant(own).unwrap_or(first.character), ..fixed(first) },
         };
         units.push(Unit { at: first.at.start..end, ..unit });
     }
     units
+}
+
+/// What an escape of one letter stands for.
+fn meant(own: &[Unit]) -> Option<char> {
+    Some(match own.get(1)?.character {
+        'b' | 'f' | 'n' | 'r' | 't' => ' ',
+        other => other,
+    })
 }
 
 fn fixed(unit: &Unit) -> Unit {

@@ -162,6 +162,6 @@ fn is_alike(sent: &str, copy: &str) -> bool {
         nhs_number::Reading::Placeholder => 3,
     };
     let is_order = |text: &str| text.to_ascii_uppercase().parse::<OrderNumber>().is_ok();
-    let is_date = |text: &str| dates::read(text, None).is_some_and(|it| it.is_likely());
+    let is_date = |text: &str| dates::read(text, None).is_some_and(|it| it.is_day());
     form(sent) == form(copy) && is_order(sent) == is_order(copy) && (is_date(sent) || !is_date(copy))
 }

@@ -72,10 +72,12 @@ pub(super) fn of_component(
     declared: &str,
 ) -> Treatment {
     match kind {
+        Kind::Moment if component == 1 => Treatment::Date(rule.date_format.clone()),
         Kind::Code | Kind::Codes | Kind::SpecimenSource | Kind::Unit if component == 9 => Treatment::Hide,
         Kind::Code
         | Kind::Codes
         | Kind::Flags
+        | Kind::Moment
         | Kind::Range
         | Kind::ReportStatus
         | Kind::ResultStatus
@@ -83,8 +85,6 @@ pub(super) fn of_component(
         | Kind::SpecimenSource
         | Kind::Unit
         | Kind::YesNo => Treatment::Keep,
-        Kind::Moment if component == 1 => Treatment::Date(rule.date_format.clone()),
-        Kind::Moment => Treatment::Keep,
         // What kind of identifier, name, address or number it is: tables 0200, 0190, 0201, 0202 and 0203.
         Kind::NhsNumber | Kind::Identifiers if matches!(component, 3 | 5) => Treatment::Keep,
         Kind::Names | Kind::Addresses if component == 7 => Treatment::Keep,
@@ -174,11 +174,12 @@ pub(super) fn of_fhir_structure(names: &[&str]) -> Option<Treatment> {
     let (leaf, before) = names.split_last()?;
     let parent = before.last().copied().unwrap_or_default();
     match (*leaf, parent) {
-        ("resourceType" | "system" | "use", _) => Some(Treatment::Keep),
-        ("url", "extension" | "modifierExtension") => Some(Treatment::Keep),
-        ("type", "") | ("method", "request") | ("mode", "search") | ("status", "text") => {
-            Some(Treatment::Keep)
-        }
+        ("resourceType" | "system" | "use", _)
+        | ("url", "extension" | "modifierExtension")
+        | ("type", "")
+        | ("method", "request")
+        | ("mode", "search")
+        | ("status", "text") => Some(Treatment::Keep),
         ("id" | "reference" | "fullUrl" | "url", _) => Some(Treatment::Reference),
         ("div", "text") => Some(Treatment::Markup),
         ("lastUpdated" | "timestamp", _) => Some(Treatment::Date(None)),

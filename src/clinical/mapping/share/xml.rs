@@ -237,6 +237,9 @@ fn is_segment(name: &str) -> bool {
         && name.bytes().all(|it| it.is_ascii_uppercase() || it.is_ascii_digit())
 }
 
+/// The longest reference or escape there is.
+const REFERENCE_CHARS_MAX: usize = 12;
+
 /// Entities and character references as the one character each is, and HL7's escapes as they stand.
 fn with_references(units: &[Unit]) -> Vec<Unit> {
     let mut read = Vec::with_capacity(units.len());
@@ -251,7 +254,6 @@ fn with_references(units: &[Unit]) -> Vec<Unit> {
                 continue;
             }
         };
-        const REFERENCE_CHARS_MAX: usize = 12;
         let end = rest.iter().skip(1).take(REFERENCE_CHARS_MAX).position(|unit| unit.character == mark);
         let (own, after) = rest.split_at(end.map_or(1, |it| it + 2).min(rest.len()));
         rest = after;

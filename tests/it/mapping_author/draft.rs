@@ -1,29 +1,18 @@
 //! A draft compiles, reads what it was drafted from, and marks what it guessed.
 
-use std::collections::BTreeMap;
-
-use super::Draft;
-use super::Known;
-use super::Sample;
-use super::draft;
-use crate::clinical::interpret::rules;
-use crate::clinical::mapping::Status;
+use haemosync_gateway::clinical::mapping::Status;
+use haemosync_gateway::clinical::mapping::draft::Draft;
+use haemosync_gateway::clinical::mapping::draft::Known;
+use haemosync_gateway::clinical::mapping::draft::Sample;
+use haemosync_gateway::clinical::mapping::draft::draft;
+use haemosync_gateway::config::library::library;
 
 const HL7: &str = "MSH|^~\\&|PATH|NORTH|||20260301090000||ORU^R01|C-1|P|2.4\rPID|1||9990000018^^^NHS^NH||Quillfeather^Ottoline||19800229|F\rOBR|1||F-1|FBC^Full blood count|||202603010830|||||||||||||||20260301085900||HM|F\rOBX|1|NM|HB^Haemoglobin||131|g/L|115-165||||F\rOBX|2|NM|XYZ^Something new||5|widgets|||||F\r";
 const TABLE: &str = "NHS Number,Surname,DOB,Lab Number,Test Code,Test Name,Result,Units,Reference Range,Status\n9990000018,Quillfeather,29/02/1980,L-1,HB,Haemoglobin,131,g/L,115-165,F\n";
 const JSON: &str = r#"{"vendor_order_id":"V-1","laboratory_order_id":"L-1","user":{"surname":"Quillfeather","dob":"1980/02/29","sex":"F"},"order_status":{"code":"results-available"},"results":[{"panel_code":"FBC","results":[{"code":"HB","name":"Haemoglobin","result":"131","units":"g/L","reference":"115-165"}]}]}"#;
 
 fn drafted(message: &str) -> Draft {
-    let library = |(name, text): (&str, &str)| (name.to_owned(), text.to_owned());
-    let mut files: BTreeMap<String, String> =
-        rules::embedded().into_iter().map(|(name, text)| (format!("knowledge/{name}"), text)).collect();
-    files.extend(
-        [
-            ("labs/standard/mapping.toml", include_str!("../../../../mappings/labs/standard/mapping.toml")),
-            ("labs/standard/units.csv", include_str!("../../../../mappings/labs/standard/units.csv")),
-        ]
-        .map(library),
-    );
+    let files = library(None).unwrap();
     draft("north", &[Sample { bytes: message.as_bytes() }], Known { files: &files })
         .unwrap_or_else(|problems| panic!("{problems:#?}"))
 }

@@ -3,17 +3,16 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
+use haemosync_gateway::clinical::mapping::Catalog;
+use haemosync_gateway::clinical::mapping::Mapping;
+use haemosync_gateway::clinical::mapping::Reading;
+use haemosync_gateway::clinical::mapping::comparison::Kind;
+use haemosync_gateway::clinical::mapping::comparison::compare;
+use haemosync_gateway::clinical::mapping::share::Key;
+use haemosync_gateway::clinical::mapping::share::share;
+use haemosync_gateway::clinical::terminology::nhs_number;
+use haemosync_gateway::formats::hl7v2;
 use proptest::prelude::*;
-
-use super::Key;
-use super::share;
-use crate::clinical::mapping::Catalog;
-use crate::clinical::mapping::Mapping;
-use crate::clinical::mapping::Reading;
-use crate::clinical::mapping::comparison::Kind;
-use crate::clinical::mapping::comparison::compare;
-use crate::clinical::terminology::nhs_number;
-use crate::formats::hl7v2;
 
 /// What a person would be known by in a generated message.
 #[derive(Debug, Clone)]
@@ -90,8 +89,8 @@ fn message(person: &Person, value: &str, code: &str, fault: &[u8], charset: &str
 
 fn mapping() -> Mapping {
     let folder = [
-        ("labs/standard/mapping.toml", include_str!("../../../../mappings/labs/standard/mapping.toml")),
-        ("labs/standard/units.csv", include_str!("../../../../mappings/labs/standard/units.csv")),
+        ("labs/standard/mapping.toml", include_str!("../../../mappings/labs/standard/mapping.toml")),
+        ("labs/standard/units.csv", include_str!("../../../mappings/labs/standard/units.csv")),
     ];
     let files: BTreeMap<String, String> =
         folder.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
