@@ -50,6 +50,24 @@ fn secrets(reports: &[Report]) -> BTreeSet<String> {
     secrets
 }
 
+/// Words of coded fields, which stay: a patient called Test is not hidden where a test is.
+fn coded(reports: &[Report]) -> BTreeSet<String> {
+    let mut texts = Vec::new();
+    for panel in reports.iter().flat_map(|it| &it.panels) {
+        texts.push(serde_json::to_string(&panel.code).unwrap());
+        for result in &panel.results {
+            let own =
+                (&result.code, &result.unit, &result.range, &result.flags, &result.methods, &result.value);
+            texts.push(serde_json::to_string(&own).unwrap());
+        }
+    }
+    for specimen in reports.iter().flat_map(|it| &it.specimens) {
+        texts.push(serde_json::to_string(&(&specimen.kind, &specimen.conditions)).unwrap());
+    }
+    let words = texts.iter().flat_map(|it| it.split(|letter: char| !letter.is_alphanumeric()));
+    words.map(str::to_lowercase).collect()
+}
+
 /// Shares a message and holds the copy against it; a reason where it cannot be shared.
 fn check(mapping: &Mapping, message: &[u8], name: &str) -> Result<(), String> {
     let copy = sharing::share(mapping, message, &sharing::Key::from_random([9; 32]))
@@ -60,7 +78,8 @@ fn check(mapping: &Mapping, message: &[u8], name: &str) -> Result<(), String> {
     assert_eq!(told(&before), told(&after), "{name}");
     let text = String::from_utf8_lossy(&copy).to_lowercase();
     let left: BTreeSet<&str> = text.split(|it: char| !it.is_alphanumeric()).collect();
-    for secret in secrets(&before.reports) {
+    let kept = coded(&before.reports);
+    for secret in secrets(&before.reports).difference(&kept) {
         assert!(!left.contains(secret.as_str()), "{name}: {secret} is left");
     }
     if message.trim_ascii_start().starts_with(b"MSH") {

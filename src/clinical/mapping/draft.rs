@@ -34,6 +34,8 @@ const MAPPING: &str = "mapping.toml";
 const CODES: &str = "codes.csv";
 const UNITS: &str = "units.csv";
 const README: &str = "README.md";
+/// What is told of a long list.
+const NAMES_TOLD_MAX: usize = 12;
 
 /// One message.
 #[derive(Clone, Copy)]
@@ -180,12 +182,17 @@ fn ignores(sections: &mut Sections, readings: &[Reading], format: Format) {
     }
     let comment = "These stand among results and no rule reads them, so they hold. For each, add a rule that reads it, or an\n[[ignore]] that says why nothing is lost:";
     sections.page.comment(comment);
-    for (name, count) in among.most_first() {
+    let among = among.most_first();
+    for (name, count) in &among {
         sections.page.comment(&format!("  {name}, {count} times"));
-        sections.questions.push(format!(
-            "what does `{name}` say of a result? It holds until a rule reads it or ignores it"
-        ));
     }
+    let some: Vec<String> = among.iter().take(NAMES_TOLD_MAX).map(|(name, _)| format!("`{name}`")).collect();
+    let more = if among.len() > some.len() { ", …" } else { "" };
+    sections.questions.push(format!(
+        "{} fields stand among results and hold, until a rule reads or ignores each: {}{more}",
+        among.len(),
+        some.join(", ")
+    ));
 }
 
 fn readme(lab: &str, shape: Shape, readings: &[Reading], questions: &[String]) -> String {

@@ -428,16 +428,20 @@ fn moment(field: Field, leaves: &[&Leaf], from: &str, questions: &mut Vec<String
     let filled: Vec<&str> =
         leaves.iter().flat_map(|it| &it.values).map(|it| it.trim()).filter(|it| !it.is_empty()).collect();
     let is_iso = |it: &&str| it.get(4..5) == Some("-") && it.get(7..8).is_none_or(|mark| mark == "-");
-    let fitting: Vec<&str> =
-        DATE_FORMS.into_iter().filter(|form| filled.iter().all(|it| has_form(it, form))).collect();
-    let form = match fitting.as_slice() {
+    // A few values that are written otherwise hold; a form that hardly any has is none.
+    let have = |form: &str| filled.iter().filter(|it| has_form(it, form)).count();
+    let fits = |form: &&str| have(form) * 10 >= filled.len() * 6 && !filled.is_empty();
+    let fitting: Vec<&str> = DATE_FORMS.into_iter().filter(fits).collect();
+    let most = fitting.iter().copied().rev().max_by_key(|form| have(form));
+    let form = match most {
         _ if filled.iter().all(is_iso) => String::new(),
-        [] => {
+        None => {
             questions.push(format!("how are the dates of `{}` written? (`format`)", field.path()));
             String::new()
         }
-        [form, rest @ ..] => {
-            if rest.iter().any(|it| it.starts_with("MM/")) && form.starts_with("DD/") {
+        Some(form) => {
+            let is_open = fitting.iter().any(|it| it.starts_with("MM/") && have(it) == have(form));
+            if is_open && form.starts_with("DD/") {
                 questions.push(format!(
                     "do the dates of `{}` begin with the day? No sample shows it",
                     field.path()

@@ -1,12 +1,16 @@
 //! What a file of unknown kind is.
 
 use crate::clinical::mapping::draft::Sample;
+use crate::clinical::mapping::draft::names::meanings;
 use crate::clinical::mapping::language::Format;
 use crate::formats::csv;
 use crate::formats::hl7v2;
 use crate::formats::json;
 use crate::formats::tree::Node;
 use crate::formats::xml;
+
+/// A header has at least so many names that are known.
+const COLUMNS_NAMED_MIN: usize = 2;
 
 /// How messages are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,8 +58,12 @@ impl Shape {
 
     /// What some bytes are; `None` where they are none of ours.
     pub fn of(bytes: &[u8]) -> Option<Self> {
-        if hl7v2::xml::looks_like_xml(bytes) {
-            return Some(Self::Hl7Xml);
+        if let Ok(text) = xml::characters(bytes)
+            && text.trim_start().starts_with('<')
+        {
+            let is_hl7 = text.contains(xml::Namespace::HL7V2) || text.contains("<MSH");
+            let is_fhir = text.contains(xml::Namespace::FHIR);
+            return if is_hl7 { Some(Self::Hl7Xml) } else { is_fhir.then_some(Self::FhirXml) };
         }
         if hl7v2::decode(bytes).message.is_some() {
             return Some(Self::Er7);
@@ -65,14 +73,10 @@ impl Shape {
             let is_fhir = root.get("resourceType").is_some();
             return is_tree.then_some(if is_fhir { Self::FhirJson } else { Self::Json });
         }
-        if let Ok(text) = xml::characters(bytes)
-            && text.trim_start().starts_with('<')
-        {
-            return text.contains(xml::Namespace::FHIR).then_some(Self::FhirXml);
-        }
         let table = csv::decode(bytes, None).ok()?;
-        let is_table = table.columns.len() > 1 && !table.rows.is_empty();
-        is_table.then_some(Self::Table)
+        // A first line in which no name is known may be a patient's row: names of columns are told, and rows never.
+        let named = table.columns.iter().filter(|name| !meanings(name).is_empty()).count();
+        (named >= COLUMNS_NAMED_MIN && !table.rows.is_empty()).then_some(Self::Table)
     }
 }
 

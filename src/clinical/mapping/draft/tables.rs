@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use crate::clinical::mapping::Reading;
 use crate::clinical::mapping::draft::Known;
 use crate::clinical::mapping::draft::evidence::Tally;
+use crate::clinical::model::Code;
 use crate::clinical::model::LabResult;
 use crate::clinical::model::System;
 use crate::clinical::terminology::Table;
@@ -170,7 +171,7 @@ fn one_line(text: &str) -> String {
 /// What a table is asked: the first code that was sent, else the words.
 fn sent_code(result: &LabResult) -> Option<String> {
     let code = result.code.codings.first().map(|it| it.code.as_str()).or(result.code.text.as_deref())?;
-    Some(code.trim().to_owned()).filter(|it| !it.is_empty())
+    Some(code.trim().to_owned()).filter(|it| !it.is_empty() && it != Code::default().label())
 }
 
 impl Test {

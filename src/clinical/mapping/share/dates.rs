@@ -15,6 +15,8 @@ use crate::formats::hl7v2::timestamp::Timestamp;
 
 /// How much further a date may move before it is left where it is.
 const FURTHER_DAYS_MAX: i32 = 400;
+/// Of a year in two digits; which century is meant is nobody's concern here.
+const CENTURY: i16 = 2000;
 /// Digits that could be a date are taken for one only if a person or a specimen could have it.
 const LIKELY_YEARS: Range<i16> = 1880..2100;
 
@@ -102,7 +104,8 @@ impl Sent {
             }
             fits
         };
-        let mut fits = put(&self.written.year, year);
+        let is_short = self.written.year.len() == 2;
+        let mut fits = put(&self.written.year, if is_short { year % 100 } else { year });
         if let Some((month, day)) = month_and_day {
             fits &= self.written.month.as_ref().is_none_or(|place| put(place, i16::from(month)));
             fits &= self.written.day.as_ref().is_none_or(|place| put(place, i16::from(day)));
@@ -119,7 +122,10 @@ impl Written {
             None => Some(absent),
         };
         let day = if self.month.is_some() { 15 } else { 1 };
-        let year = number(&self.year).filter(|it| *it > 0)?;
+        let year = match self.year.len() {
+            2 => number(&self.year)? + CENTURY,
+            _ => number(&self.year).filter(|it| *it > 0)?,
+        };
         Date::new(year, part(&self.month, 7)?, part(&self.day, day)?).ok()
     }
 }
@@ -185,7 +191,7 @@ fn extended(text: &str) -> Option<Written> {
     })
 }
 
-/// `DD/MM/YYYY`, also with points or hyphens, one digit for a day or month below ten, and a time behind it.
+/// `DD/MM/YYYY` or `DD/MM/YY`, also with points or hyphens, one digit for a day or month below ten, and a time behind it.
 fn day_first(text: &str) -> Option<Written> {
     let (start, body) = inner(text)?;
     let (date, time) = body.split_once(' ').map_or((body, ""), |(date, time)| (date, time));
@@ -193,7 +199,7 @@ fn day_first(text: &str) -> Option<Written> {
     let parts: Vec<&str> = date.split(mark).collect();
     let [day, month, year] = parts.as_slice() else { return None };
     let are_digits = parts.iter().all(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit()));
-    if !are_digits || day.len() > 2 || month.len() > 2 || year.len() != 4 || !is_clock(time) {
+    if !are_digits || day.len() > 2 || month.len() > 2 || !matches!(year.len(), 2 | 4) || !is_clock(time) {
         return None;
     }
     let (month_at, year_at) = (start + day.len() + 1, start + day.len() + month.len() + 2);
@@ -203,7 +209,12 @@ fn day_first(text: &str) -> Option<Written> {
     let is_month_first =
         month.parse::<u8>().is_ok_and(|it| it > 12) && day.parse::<u8>().is_ok_and(|it| it <= 12);
     let (day, month) = if is_month_first { (month_place, day_place) } else { (day_place, month_place) };
-    Some(Written { year: year_at..year_at + 4, month: Some(month), day: Some(day), local: local(time) })
+    Some(Written {
+        year: year_at..year_at + year.len(),
+        month: Some(month),
+        day: Some(day),
+        local: local(time),
+    })
 }
 
 fn is_clock(time: &str) -> bool {

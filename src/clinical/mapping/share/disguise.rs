@@ -67,6 +67,8 @@ const RESULT_WORDS: &[&str] = &[
 const REFERENCE_WORDS: &[&str] = &["http", "https", "oid", "urn", "uuid"];
 /// Digits of a number that was measured; a telephone number has more.
 const MEASURE_DIGITS_MAX: usize = 8;
+/// Digits of a day or year beside the name of a month; with more it is a whole date.
+const MONTH_DIGITS_MAX: usize = 4;
 
 /// What is done with a leaf.
 enum Decision {
@@ -185,8 +187,8 @@ impl Disguise<'_> {
             if unit.character == *other {
                 continue;
             }
-            let fitting = std::iter::once(*other).chain(others_for(unit.character));
-            let spelled = fitting.into_iter().find_map(|it| unit.spell(message, it, self.encoding));
+            let spell = |letter: char| unit.spell(message, letter, self.encoding);
+            let spelled = spell(*other).or_else(|| others_for(unit.character).find_map(spell));
             match (spelled, copy.get_mut(unit.at.clone())) {
                 (Some(bytes), Some(place)) => place.copy_from_slice(&bytes),
                 _ => is_hidden = false,
@@ -240,10 +242,13 @@ fn stays_as_value(text: &str, is_number: bool) -> bool {
         return true;
     }
     let trimmed = text.trim();
-    if matches!(Damage::of(trimmed), Some(Damage::Overflow | Damage::Scientific | Damage::SpreadsheetError)) {
-        return true;
-    }
     let digits = trimmed.bytes().filter(u8::is_ascii_digit).count();
+    match Damage::of(trimmed) {
+        Some(Damage::Overflow | Damage::Scientific | Damage::SpreadsheetError) => return true,
+        // `3-May`, of what once was a range.
+        Some(Damage::Date) if digits <= MONTH_DIGITS_MAX => return true,
+        _ => {}
+    }
     let letters = trimmed.chars().filter(|it| it.is_alphabetic()).count();
     if letters == 0 {
         let numbers = trimmed.split(|it: char| !it.is_ascii_digit()).filter(|it| !it.is_empty()).count();

@@ -73,7 +73,9 @@ pub(super) fn of_component(
 ) -> Treatment {
     match kind {
         Kind::Moment if component == 1 => Treatment::Date(rule.date_format.clone()),
-        Kind::Code | Kind::Codes | Kind::SpecimenSource | Kind::Unit if component == 9 => Treatment::Hide,
+        // SPS: components 2, 3 and 7 are words of whoever took the specimen.
+        Kind::SpecimenSource if matches!(component, 2 | 3 | 7) => Treatment::Hide,
+        Kind::Code | Kind::Codes | Kind::Unit if component == 9 => Treatment::Hide,
         Kind::Code
         | Kind::Codes
         | Kind::Flags
