@@ -26,6 +26,7 @@ use crate::clinical::mapping::draft::Shape;
 use crate::clinical::mapping::example;
 use crate::clinical::mapping::language;
 use crate::clinical::mapping::share;
+use crate::clinical::model::Report;
 use crate::config::library;
 use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
@@ -169,16 +170,21 @@ fn examples(draft: &Draft, messages: &[&Vec<u8>], folder: &Path) -> Result<usize
     Ok(written)
 }
 
-/// What became of a message, as a folder's name: `mapped`, `held-t010-m110`.
+/// What became of a message, as a folder's name: `mapped`, `mapped-corrected`, `held-t010-m110`.
 fn kind(reading: &Reading) -> String {
-    const CODES_MAX: usize = 4;
+    const PARTS_MAX: usize = 4;
     let codes: BTreeSet<String> = reading
         .diagnostics
         .iter()
         .filter(|it| it.is_error())
         .map(|it| it.code.as_str().to_lowercase())
         .collect();
-    let parts = std::iter::once(reading.status.as_str().to_owned()).chain(codes.into_iter().take(CODES_MAX));
+    let results = reading.reports.iter().flat_map(Report::results);
+    let statuses: BTreeSet<String> =
+        results.map(|it| it.status.as_str().to_owned()).filter(|it| it != "final").collect();
+    let parts = std::iter::once(reading.status.as_str().to_owned())
+        .chain(codes.into_iter().take(PARTS_MAX))
+        .chain(statuses.into_iter().take(PARTS_MAX));
     parts.collect::<Vec<_>>().join("-")
 }
 
