@@ -64,6 +64,23 @@ pub(super) fn kind_of(rule: &Rule) -> Option<(Field, Kind)> {
     Some((field, field.kind()))
 }
 
+/// Whether a field says something in codes, or in the laboratory's words for one.
+const fn is_coded(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Code
+            | Kind::Codes
+            | Kind::Flags
+            | Kind::Range
+            | Kind::ReportStatus
+            | Kind::ResultStatus
+            | Kind::Sex
+            | Kind::SpecimenSource
+            | Kind::Unit
+            | Kind::YesNo
+    )
+}
+
 /// Of a component of HL7 v2, counted from one. `declared` is the type of a value.
 pub(super) fn of_component(
     (field, kind): (Field, Kind),
@@ -71,38 +88,19 @@ pub(super) fn of_component(
     component: u32,
     declared: &str,
 ) -> Treatment {
-    match kind {
-        Kind::Moment if component == 1 => Treatment::Date(rule.date_format.clone()),
-        // SPS: components 2, 3 and 7 are words of whoever took the specimen.
-        Kind::SpecimenSource if matches!(component, 2 | 3 | 7) => Treatment::Hide,
-        Kind::Code | Kind::Codes | Kind::Unit if component == 9 => Treatment::Hide,
-        Kind::Code
-        | Kind::Codes
-        | Kind::Flags
-        | Kind::Moment
-        | Kind::Range
-        | Kind::ReportStatus
-        | Kind::ResultStatus
-        | Kind::Sex
-        | Kind::SpecimenSource
-        | Kind::Unit
-        | Kind::YesNo => Treatment::Keep,
+    match (kind, component) {
+        // CWE.9 is what somebody wrote before it was coded; SPS.2, 3 and 7 are words of whoever took the specimen.
+        (Kind::Code | Kind::Codes | Kind::Unit, 9) | (Kind::SpecimenSource, 2 | 3 | 7) => Treatment::Hide,
+        _ if is_coded(kind) => Treatment::Keep,
+        (Kind::Moment, 1) => Treatment::Date(rule.date_format.clone()),
+        (Kind::Value, _) => of_value(component, declared),
         // What kind of identifier, name, address or number it is: tables 0200, 0190, 0201, 0202 and 0203.
-        Kind::NhsNumber | Kind::Identifiers if matches!(component, 3 | 5) => Treatment::Keep,
-        Kind::Names | Kind::Addresses if component == 7 => Treatment::Keep,
-        Kind::Telecoms if matches!(component, 2 | 3) => Treatment::Keep,
-        Kind::Value => of_value(component, declared),
-        Kind::Word if field == Field::ResultSubId => Treatment::Keep,
-        Kind::Addresses
-        | Kind::Attachments
-        | Kind::Identifiers
-        | Kind::Names
-        | Kind::NhsNumber
-        | Kind::Organisation
-        | Kind::Person
-        | Kind::Telecoms
-        | Kind::Text
-        | Kind::Word => Treatment::Hide,
+        (Kind::Moment, _)
+        | (Kind::NhsNumber | Kind::Identifiers, 3 | 5)
+        | (Kind::Names | Kind::Addresses, 7)
+        | (Kind::Telecoms, 2 | 3) => Treatment::Keep,
+        _ if field == Field::ResultSubId => Treatment::Keep,
+        _ => Treatment::Hide,
     }
 }
 
@@ -128,16 +126,7 @@ pub(super) fn of_tree((field, kind): (Field, Kind), rule: &Rule, place: &str, be
     let leaf = below.last().copied().unwrap_or(place);
     match kind {
         _ if below.contains(&"extension") => Treatment::Hide,
-        Kind::Code
-        | Kind::Codes
-        | Kind::Flags
-        | Kind::Range
-        | Kind::ReportStatus
-        | Kind::ResultStatus
-        | Kind::Sex
-        | Kind::SpecimenSource
-        | Kind::Unit
-        | Kind::YesNo => Treatment::Keep,
+        _ if is_coded(kind) => Treatment::Keep,
         Kind::Moment => Treatment::Date(rule.date_format.clone()),
         Kind::Identifiers | Kind::NhsNumber if below.first() == Some(&"type") => Treatment::Keep,
         Kind::Attachments => match leaf {
@@ -153,16 +142,8 @@ pub(super) fn of_tree((field, kind): (Field, Kind), rule: &Rule, place: &str, be
             _ if !below.is_empty() => Treatment::Keep,
             _ => Treatment::Measure { is_number: false },
         },
-        Kind::Word if field == Field::ResultSubId => Treatment::Keep,
-        Kind::Addresses
-        | Kind::Identifiers
-        | Kind::Names
-        | Kind::NhsNumber
-        | Kind::Organisation
-        | Kind::Person
-        | Kind::Telecoms
-        | Kind::Text
-        | Kind::Word => Treatment::Hide,
+        _ if field == Field::ResultSubId => Treatment::Keep,
+        _ => Treatment::Hide,
     }
 }
 
