@@ -17,7 +17,8 @@ const HEAD: &str = "MSH|^~\\&|LAB|FAC|||20260301090000+0000||ORU^R01^ORU_R01|C-1
     OBR|1|O-1|F-1|24323-8^Panel^LN|||20260301083000+0000|||||||||||||||20260301085900+0000||CH|F\r";
 const NORMAL: &str = "OBX|1|NM|718-7^Haemoglobin^LN||141|g/L|115-165|N|||F\r";
 /// A code and a unit that no table has, a field that no rule reads, and a patient's name where no name belongs.
-const STRANGE: &str = "OBX|1|NM|KX^Kappa^L||141|g per l|115-165|N|||F|||||||||||||||||||||Thistledown\r";
+const STRANGE: &str =
+    "OBX|1|NM|KX^Kappa^L||141|g per l|115-165|N|||F|||||||||||||||||||||||||||||Thistledown\r";
 
 /// A folder of mappings with one laboratory in it, and a copy with texts of it changed.
 fn mappings(place: &Place, changes: &[(&str, &str)]) {
@@ -47,7 +48,7 @@ fn coverage_tells_what_a_mapping_and_the_messages_do_not_share_and_names_nobody(
     assert_eq!(document["messages"], json!({ "read": 2, "held": 1, "rejected": 0 }));
     assert_eq!(
         document["unread_fields"],
-        json!([{ "field": "OBX-33", "count": 1, "holds": true, "example": { "message": "in/b.hl7 #0", "at": "OBX[1]-33" } }])
+        json!([{ "field": "OBX-40", "count": 1, "holds": true, "example": { "message": "in/b.hl7 #0", "at": "OBX[1]-40" } }])
     );
     let words: Vec<_> = document["unmapped_words"]
         .as_array()
@@ -70,7 +71,7 @@ fn coverage_tells_what_a_mapping_and_the_messages_do_not_share_and_names_nobody(
 
     let plain = place.run(&["mapping", "coverage", "in", "--lab", "standard"]);
     let shown = [plain.stdout, plain.stderr].map(|it| String::from_utf8(it).unwrap()).concat();
-    for wanted in ["OBX-33", "g per l", "patient.telecoms", "mapping.toml:"] {
+    for wanted in ["OBX-40", "g per l", "patient.telecoms", "mapping.toml:"] {
         assert!(shown.contains(wanted), "{wanted}: {shown}");
     }
     for name in ["Quillfeather", "Thistledown", "9990000018", "141"] {
@@ -194,7 +195,7 @@ fn kept_messages_are_compared_alike_with_and_without_a_running_gateway() {
     assert_eq!(answers[1].1[0]["differing"], 0);
     let coverage = &answers[2].1[0];
     assert_eq!(coverage["messages"], json!({ "read": 151, "held": 1, "rejected": 0 }));
-    assert_eq!(coverage["unread_fields"][0]["field"], "OBX-33");
+    assert_eq!(coverage["unread_fields"][0]["field"], "OBX-40");
     let id = coverage["unread_fields"][0]["example"]["message"].as_str().unwrap();
     assert_eq!(place.run(&["message", "show", id, "--raw"]).stdout, fs::read(place.path("odd.hl7")).unwrap());
     assert_eq!(answers[3].1, Vec::<Value>::new());

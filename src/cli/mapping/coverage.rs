@@ -22,6 +22,7 @@ use crate::clinical::mapping::coverage::Coverage;
 use crate::clinical::mapping::coverage::Gaps;
 use crate::clinical::mapping::coverage::Seen;
 use crate::config::library;
+use crate::diagnostic::Span;
 
 /// Reads files where nobody says which laboratory they are of.
 const LAB: &str = "standard";
@@ -71,7 +72,7 @@ pub(crate) fn run(arguments: &Arguments, format: Format) -> crate::cli::Result {
         is_whole &= !gaps.holds();
         match format {
             Format::Json => output::json(&document(mapping, coverage, &gaps)),
-            Format::Plain => output::line(table(mapping, coverage, &gaps).trim_end()),
+            Format::Plain => output::line(&table(mapping, coverage, &gaps)),
         };
     }
     messages::tell(tally);
@@ -115,36 +116,36 @@ fn table(mapping: &Mapping, coverage: &Coverage, gaps: &Gaps<'_>) -> String {
     let Coverage { messages, held, rejected, beyond, .. } = coverage;
     let digest: String = mapping.digest().chars().take(DIGEST_SHOWN).collect();
     let lab = mapping.lab();
-    let mut text =
-        format!("mapping {lab} ({digest}): {messages} messages, {held} held, {rejected} rejected\n");
+    let mut lines =
+        vec![format!("mapping {lab} ({digest}): {messages} messages, {held} held, {rejected} rejected")];
     let count = |it: &Seen| format!("{:>8} {}", it.count, if it.holds { "holds" } else { "     " });
-    let first = |it: &Seen| format!("first in {} {}", it.message, it.at).trim_end().to_owned();
-    let rows = gaps.unread.iter().map(|(name, it)| format!("{}  {name:<24}  {}", count(it), first(it)));
-    section(&mut text, "fields that no rule reads", rows);
-    let rows = gaps.unmapped.iter().map(|(rule, word, it)| {
+    let first = |it: &Seen| format!("first in {} {}", it.message, tame(&it.at));
+    let place = |what: &str, span: &Span| format!("{what:<34}  {}:{}", span.file, span.line);
+    let unread = gaps.unread.iter();
+    let rows = unread.map(|(name, it)| format!("{}  {:<24}  {}", count(it), tame(name), first(it)));
+    section(&mut lines, "fields that no rule reads", rows);
+    let unmapped = gaps.unmapped.iter().map(|(rule, word, it)| {
         format!("{}  {:<24}  {:<20}  {}", count(it), rule.name, tame(word), first(it))
     });
-    section(&mut text, "codes, units and words that no table or map has", rows);
-    let rows = gaps.silent.iter().map(|it| format!("{:<34}  {}:{}", it.name, it.span.file, it.span.line));
-    section(&mut text, "rules that found nothing", rows);
-    let rows = gaps.unseen.iter().map(|(rule, word)| {
-        let word = format!("{} `{word}`", rule.name);
-        format!("{word:<34}  {}:{}", rule.span.file, rule.span.line)
-    });
-    section(&mut text, "words of maps that no message had", rows);
-    let rows = gaps.needless.iter().map(|it| format!("{:<34}  {}:{}", it.path, it.span.file, it.span.line));
-    section(&mut text, "ignored and in no message", rows);
+    section(&mut lines, "codes, units and words that no table or map has", unmapped);
+    let silent = gaps.silent.iter().map(|it| place(&it.name, &it.span));
+    section(&mut lines, "rules that found nothing", silent);
+    let unseen = gaps.unseen.iter();
+    let unseen = unseen.map(|(rule, word)| place(&format!("{} `{word}`", rule.name), &rule.span));
+    section(&mut lines, "words of maps that no message had", unseen);
+    let needless = gaps.needless.iter().map(|it| place(&it.path, it.span));
+    section(&mut lines, "ignored and in no message", needless);
     if *beyond > 0 {
-        text.push_str(&format!("{beyond} further fields and words are not told apart\n"));
+        lines.push(format!("{beyond} further fields and words are not told apart"));
     }
-    text
+    lines.join("\n")
 }
 
 /// A heading and what stands under it; nothing where that is nothing.
-fn section(text: &mut String, title: &str, rows: impl Iterator<Item = String>) {
+fn section(lines: &mut Vec<String>, title: &str, rows: impl Iterator<Item = String>) {
     let rows: Vec<String> = rows.collect();
     if !rows.is_empty() {
-        text.push_str(&format!("\n{title} ({})\n", rows.len()));
-        rows.iter().for_each(|row| text.push_str(&format!("  {}\n", row.trim_end())));
+        lines.push(format!("\n{title} ({})", rows.len()));
+        lines.extend(rows.iter().map(|row| format!("  {}", row.trim_end())));
     }
 }

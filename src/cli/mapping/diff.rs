@@ -20,7 +20,6 @@ use crate::cli::mapping::messages;
 use crate::cli::mapping::messages::Message;
 use crate::cli::mapping::messages::Opened;
 use crate::cli::mapping::messages::Source;
-use crate::cli::output;
 use crate::clinical::mapping::Mapping;
 use crate::clinical::mapping::comparison;
 use crate::clinical::mapping::comparison::Difference;
