@@ -27,7 +27,7 @@ const NORMAL: &str = "MSH|^~\\&|LAB|FAC|||20260301090000+0000||ORU^R01^ORU_R01|C
     OBX|1|NM|718-7^Haemoglobin^LN||5.10|g/L|115-165|L|||F\r";
 const ORDER: &str = "MSH|^~\\&|LAB|FAC|||20260301||ORM^O01|C-2|P|2.5.1\rPID|1\r";
 
-struct Place(TempDir);
+pub(crate) struct Place(TempDir);
 
 impl Place {
     fn new() -> Self {
@@ -35,7 +35,7 @@ impl Place {
     }
 
     /// A place with a configuration and a master key.
-    fn configured() -> Self {
+    pub(crate) fn configured() -> Self {
         let place = Self::new();
         place.write(
             "gateway.toml",
@@ -47,11 +47,11 @@ impl Place {
         place
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn write(&self, name: &str, text: &str) -> String {
+    pub(crate) fn write(&self, name: &str, text: &str) -> String {
         fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
         fs::write(self.path(name), text).unwrap();
         name.to_owned()
@@ -66,12 +66,12 @@ impl Place {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }
 
     /// Runs with `--format json`: the exit status and each line of output.
-    fn json(&self, arguments: &[&str]) -> (i32, Vec<Value>) {
+    pub(crate) fn json(&self, arguments: &[&str]) -> (i32, Vec<Value>) {
         let output = self.run(&[arguments, &["--format", "json"]].concat());
         let text = String::from_utf8(output.stdout).unwrap();
         let lines = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -79,7 +79,7 @@ impl Place {
     }
 
     /// Starts what runs until it is interrupted, and reads its first line.
-    fn start(&self, arguments: &[&str]) -> (Running, Value) {
+    pub(crate) fn start(&self, arguments: &[&str]) -> (Running, Value) {
         let mut child = self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -87,11 +87,11 @@ impl Place {
     }
 }
 
-struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Running {
     /// Interrupts it and waits for its end.
-    fn stop(mut self) -> Option<i32> {
+    pub(crate) fn stop(mut self) -> Option<i32> {
         Command::new("kill").args(["-INT", &self.0.id().to_string()]).status().unwrap();
         self.0.wait().unwrap().code()
     }
@@ -217,7 +217,7 @@ fn usage_and_configuration_end_with_2() {
 #[test]
 fn every_command_helps_with_an_example() {
     let place = Place::new();
-    let commands = "demo|serve|check|try|send|simulate cliniko|message list|message show|message replay|audit verify|\
+    let commands = "demo|serve|check|try|send|simulate cliniko|message list|message show|message replay|mapping active|mapping export|mapping reload|mapping resolve|audit verify|\
         clinic add|clinic list|user add|user revoke|keys init|keys status|explain";
     for command in commands.split('|') {
         let arguments: Vec<&str> = command.split(' ').chain(["--help"]).collect();
