@@ -32,12 +32,11 @@ pub(super) async fn run(pipeline: Arc<Pipeline>, directory: PathBuf, loaded: Loo
         if !watch.is_settled_change(&look) {
             continue;
         }
-        match mappings::reload(&pipeline, BY).await {
-            Ok(_) => watch = Watch::new(look),
-            Err(error) => {
-                tracing::error!(error = %Chain(&error), "could not load changed mappings; trying again")
-            }
+        // A store that takes no change takes none until it is opened again, and then the files are read anew.
+        if let Err(error) = mappings::reload(&pipeline, BY).await {
+            tracing::error!(error = %Chain(&error), "could not load changed mappings");
         }
+        watch = Watch::new(look);
     }
 }
 

@@ -226,7 +226,7 @@ pub enum Error {
     KeptAgain { id: MessageId },
     #[error("the message came by a feed of several clinics, and may be another's")]
     SharedFeed,
-    #[error("no mapping has read the message yet")]
+    #[error("no mapping is known to have read the message")]
     NeverRead,
     #[error("the mapping that read the message is not remembered")]
     NotRemembered { digest: String },

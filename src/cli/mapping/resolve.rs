@@ -84,14 +84,18 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> crate::cli::Result {
         if !arguments.dry_run {
             edit.write()?;
             if is_running {
-                let answer = reload::ask(&mut owner).await?;
-                if !answer.refused.is_empty() {
-                    edit.put_back()?;
-                    // The files say again what serves, so nothing is left to complain of.
-                    reload::ask(&mut owner).await?;
-                    return Err(Failure::Configuration(answer.refused));
+                match reload::ask(&mut owner).await {
+                    Ok(answer) if answer.refused.is_empty() => {
+                        done["swapped"] = answer.document.get("swapped").cloned().unwrap_or_default();
+                    }
+                    not_loaded => {
+                        edit.put_back()?;
+                        let refused = not_loaded?.refused;
+                        // The files say again what serves, so nothing is left to complain of.
+                        reload::ask(&mut owner).await?;
+                        return Err(Failure::Configuration(refused));
+                    }
                 }
-                done["swapped"] = answer.document.get("swapped").cloned().unwrap_or_default();
             }
         }
         if !arguments.no_replay {

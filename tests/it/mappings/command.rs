@@ -164,6 +164,8 @@ fn a_unit_is_resolved_by_its_ucum_code_and_a_hold_of_several_asks_which() {
     let place = place();
     let (running, ready) = place.start(&["serve"]);
     let id = send(&place, &ready, &potassium("1", "KPL", "milli-mol, per L"), "held");
+    let again = ["message", "replay", &id, "--mapping", "then", "--dry-run"];
+    assert_eq!(place.run(&again).status.code(), Some(0));
     let asked = place.run(&["mapping", "resolve", &id, "--as", "mmol/L"]);
     let told = String::from_utf8(asked.stderr).unwrap();
     assert!(

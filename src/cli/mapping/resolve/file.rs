@@ -4,6 +4,8 @@ use std::fs;
 use std::fs::File;
 use std::io;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::fchown;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -114,7 +116,12 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     let aside = folder.join(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
     let written = File::create_new(&aside).and_then(|mut file| {
         file.write_all(text.as_bytes())?;
-        file.set_permissions(fs::metadata(path)?.permissions())?;
+        // Whoever could read the file still can, root's command or not.
+        let (old, new) = (fs::metadata(path)?, file.metadata()?);
+        if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
+            fchown(&file, Some(old.uid()), Some(old.gid()))?;
+        }
+        file.set_permissions(old.permissions())?;
         file.sync_all()?;
         fs::rename(&aside, path)?;
         File::open(folder)?.sync_all()
@@ -123,4 +130,48 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
         let _may_never_have_been = fs::remove_file(&aside);
     }
     written
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    const TABLE: &str = "sent,loinc,display\r\nNA,2951-2,Sodium\r\n";
+
+    fn edit(path: &Path, sent: &str, target: &str) -> Result<Edit, String> {
+        let row = MissingRow { table: "t.csv".to_owned(), kind: RowKind::Code, sent: sent.to_owned() };
+        let meaning = Meaning { target: target.to_owned(), display: "Potassium".to_owned() };
+        let edit = Edit::new(path.to_owned(), TABLE, &row, &meaning, "resolved");
+        edit.map_err(|it| format!("{} {}", it.code, it.message))
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test reads what was written")]
+    fn a_row_is_written_beside_those_there_are_and_taken_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("codes.csv");
+        fs::write(&path, TABLE).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let edit = edit(&path, "K", "2823-3").unwrap();
+        edit.write().unwrap();
+        let longer = format!("{TABLE}# resolved\r\nK,2823-3,Potassium\r\n");
+        assert_eq!(
+            (fs::read_to_string(&path).unwrap().as_str(), edit.after()),
+            (longer.as_str(), longer.as_str())
+        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+        edit.put_back().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), TABLE);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn what_a_table_says_already_is_neither_repeated_nor_changed() {
+        let path = Path::new("codes.csv");
+        assert_eq!(edit(path, "NA", "2951-2").map(|it| it.lines), Ok(Vec::new()));
+        let told = edit(path, "NA", "2823-3").err().unwrap();
+        assert!(told.starts_with("M223 line 2 says already"), "{told}");
+    }
 }
