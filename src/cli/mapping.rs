@@ -1,10 +1,14 @@
 //! `gateway mapping`: what an integrator does with mapping files. One file for each verb.
 
+mod active;
 mod coverage;
 mod diff;
+mod export;
 mod in_order;
 mod messages;
 mod new;
+mod reload;
+mod resolve;
 mod share;
 mod test;
 
@@ -23,12 +27,20 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
+    /// What runs, by digest and time of load, and whether the files are otherwise by now.
+    Active(active::Arguments),
     /// What messages used of a mapping, and what they hold that it does not read.
     Coverage(coverage::Arguments),
     /// What another mapping would make of the same messages, clinically.
     Diff(diff::Arguments),
+    /// Write the mapping files that are in the binary into a folder, to be changed there.
+    Export(export::Arguments),
     /// A first mapping for a laboratory, drafted from messages it has sent.
     New(new::Arguments),
+    /// Have the running gateway load the mapping files as they are now.
+    Reload(reload::Arguments),
+    /// Give an unknown code or unit of a held message its meaning, and read again what waited for it.
+    Resolve(resolve::Arguments),
     /// A copy of a message that is safe to send to support.
     Share(share::Arguments),
     /// The examples beside a mapping, against what is expected of them.
@@ -37,9 +49,13 @@ enum Verb {
 
 pub(crate) fn run(arguments: &Arguments, format: Format) -> super::Result {
     match &arguments.verb {
+        Verb::Active(it) => active::run(it, format),
         Verb::Coverage(it) => coverage::run(it, format),
         Verb::Diff(it) => diff::run(it, format),
+        Verb::Export(it) => export::run(it, format),
         Verb::New(it) => new::run(it, format),
+        Verb::Reload(it) => reload::run(it, format),
+        Verb::Resolve(it) => resolve::run(it, format),
         Verb::Share(it) => share::run(it, format),
         Verb::Test(it) => test::run(it, format),
     }

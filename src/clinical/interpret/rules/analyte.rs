@@ -60,6 +60,16 @@ pub struct Analyte {
 }
 
 impl Analyte {
+    /// Its LOINC codes, the one to write first.
+    pub fn loinc(&self) -> &[String] {
+        &self.loinc
+    }
+
+    /// Other names it goes by.
+    pub fn aliases(&self) -> &[String] {
+        &self.aliases
+    }
+
     fn read(row: &Row<'_>, problems: &mut Vec<Diagnostic>) -> Self {
         let unit = row.required("unit", problems);
         let spelled = row.list("unit_aliases");

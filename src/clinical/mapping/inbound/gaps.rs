@@ -27,6 +27,8 @@ use crate::clinical::terminology::nhs_number;
 use crate::clinical::terminology::ucum;
 use crate::diagnostic::Code as DiagnosticCode;
 use crate::diagnostic::Diagnostic;
+use crate::diagnostic::MissingRow;
+use crate::diagnostic::RowKind;
 use crate::diagnostic::Severity;
 
 /// A code or unit, and whether rules may speak of it.
@@ -103,7 +105,7 @@ impl<'a> Gaps<'a> {
                 found
             }
             (Lookup::Tables(_), None) => {
-                self.no_row(rule, code::CODE_UNMAPPED, &at, "code", as_sent(&code), "<LOINC>,<name>");
+                self.no_row(rule, code::CODE_UNMAPPED, &at, RowKind::Code, as_sent(&code));
                 false
             }
             // Without a table a code is known by the system its sender names.
@@ -150,7 +152,7 @@ impl<'a> Gaps<'a> {
             }
         }
         if code.is_none() {
-            self.no_row(rule, code::UNIT_UNMAPPED, &at, "unit", &sent, "<UCUM>");
+            self.no_row(rule, code::UNIT_UNMAPPED, &at, RowKind::Unit, &sent);
         }
         let interpretable = code.is_some();
         Read { value: Unit { sent, ucum: code }, interpretable }
@@ -162,28 +164,26 @@ impl<'a> Gaps<'a> {
     }
 
     /// Tells that a table has no row, with the row to paste.
-    fn no_row(
-        &mut self,
-        rule: &Rule,
-        code: DiagnosticCode,
-        at: impl Display,
-        what: &str,
-        sent: &str,
-        target: &str,
-    ) {
+    fn no_row(&mut self, rule: &Rule, code: DiagnosticCode, at: impl Display, kind: RowKind, sent: &str) {
         let Lookup::Tables(tables) = &rule.lookup else { return };
         let Some((file, table)) = tables.first() else { return };
         self.asked.push(Asked { rule: rule.id, answer: Answer::Nothing(sent.to_owned()) });
         let near = table.nearest(sent).map(|near| format!(" (it has `{near}`)")).unwrap_or_default();
-        let place = if what == "unit" { "UCUM mapping" } else { "LOINC mapping" };
-        let message = format!("{what} `{sent}` has no {place}{near}");
+        let (place, target) = match kind {
+            RowKind::Code => ("LOINC mapping", "<LOINC>,<name>"),
+            RowKind::Unit => ("UCUM mapping", "<UCUM>"),
+        };
+        let message = format!("{} `{sent}` has no {place}{near}", kind.as_str());
         let field = if sent.contains([',', '"']) {
             format!("\"{}\"", sent.replace('"', "\"\""))
         } else {
             sent.to_owned()
         };
         let help = format!("add `{field},{target}` to {file}, then run `gateway message replay ID`");
-        self.gap(rule.unmapped.unwrap_or(Decision::Hold), rule, code, at, message, help);
+        let decision = rule.unmapped.unwrap_or(Decision::Hold);
+        let row = MissingRow { table: file.clone(), kind, sent: sent.to_owned() };
+        let diagnostic = Diagnostic::error(code, message).at(at.to_string()).missing(row).help(help);
+        self.told_of_gap(decision, rule, diagnostic);
     }
 
     pub(super) fn gap(
@@ -195,7 +195,10 @@ impl<'a> Gaps<'a> {
         message: String,
         help: String,
     ) {
-        let mut diagnostic = Diagnostic::error(code, message).at(at.to_string()).help(help);
+        self.told_of_gap(decision, rule, Diagnostic::error(code, message).at(at.to_string()).help(help));
+    }
+
+    fn told_of_gap(&mut self, decision: Decision, rule: &Rule, mut diagnostic: Diagnostic) {
         // Where the mapping keeps, its line has nothing to correct, and a long report would repeat it for each result.
         if decision != Decision::Keep {
             diagnostic.span = Some(rule.lookup_span.clone().unwrap_or_else(|| rule.span.clone()));
