@@ -3,7 +3,7 @@
 //! What intake would reject is rejected here, by the same rules, save those that need a feed. A panic in one message
 //! holds that message alone.
 
-mod plan;
+pub(crate) mod plan;
 mod reading;
 mod summary;
 
@@ -100,7 +100,8 @@ pub(crate) fn run(arguments: &Arguments, format: Format) -> super::Result {
     Ok(Outcome::from(summary.all_mapped()))
 }
 
-fn no_such_lab(lab: &str, compiled: &Compiled) -> Diagnostic {
+/// A laboratory that no mapping is for.
+pub(crate) fn no_such_lab(lab: &str, compiled: &Compiled) -> Diagnostic {
     let known: Vec<&str> = compiled.catalog.names().collect();
     let help = nearest(lab, known.iter().copied())
         .map_or_else(|| format!("there are: {}", known.join(", ")), |near| format!("did you mean `{near}`?"));

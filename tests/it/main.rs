@@ -19,6 +19,8 @@ mod crash;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod fhir;
 #[cfg(test)]
 mod fuzz;

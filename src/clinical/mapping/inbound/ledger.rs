@@ -42,6 +42,15 @@ pub struct LedgerEntry {
 pub struct Use {
     pub rule: RuleId,
     pub at: Position,
+    /// What it was read for: the segment's place in the message, or that of the node in its tree.
+    pub scope: u32,
+}
+
+/// Where a report was read, and the patient it is of, as [`Use::scope`] counts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::clinical::mapping) struct Home {
+    pub(in crate::clinical::mapping) report: Vec<u32>,
+    pub(in crate::clinical::mapping) patient: u32,
 }
 
 /// Every populated field of the message, in its order, and every use of a rule.
@@ -49,6 +58,13 @@ pub struct Use {
 pub struct Ledger {
     pub entries: Vec<LedgerEntry>,
     pub uses: Vec<Use>,
+    /// As the reading's reports.
+    pub(in crate::clinical::mapping) homes: Vec<Home>,
+}
+
+/// A place as [`Use::scope`] counts. No message or document is as long as the last number.
+pub(super) fn scope(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }
 
 impl Ledger {

@@ -3,6 +3,8 @@
 use crate::clinical::mapping::inbound::code;
 use crate::clinical::mapping::inbound::composite::head;
 use crate::clinical::mapping::inbound::gaps::Gaps;
+use crate::clinical::mapping::inbound::ledger;
+use crate::clinical::mapping::inbound::ledger::Home;
 use crate::clinical::mapping::inbound::ledger::Ledger;
 use crate::clinical::mapping::inbound::ledger::LedgerEntry;
 use crate::clinical::mapping::inbound::ledger::Marks;
@@ -47,6 +49,11 @@ impl Scope<'_> {
     pub(super) const fn at(self, current: usize) -> Self {
         Self { current: Some(current), ..self }
     }
+
+    /// The segment that the reading is for.
+    fn owner(self) -> usize {
+        self.current.or(self.order.map(|order| order.obr)).or(self.patient.pid).unwrap_or(0)
+    }
 }
 
 pub(super) struct Reader<'a, 'm> {
@@ -55,6 +62,7 @@ pub(super) struct Reader<'a, 'm> {
     pub(super) gaps: Gaps<'a>,
     marks: Vec<Marks>,
     uses: Vec<Use>,
+    pub(super) homes: Vec<Home>,
 }
 
 impl<'a, 'm> Reader<'a, 'm> {
@@ -64,6 +72,7 @@ impl<'a, 'm> Reader<'a, 'm> {
             mapping,
             marks: vec![Marks::default(); segments.len()],
             uses: Vec::with_capacity(segments.len() * FIELDS_USUAL),
+            homes: Vec::new(),
             segments,
             gaps: Gaps::new(mapping),
         }
@@ -231,7 +240,8 @@ impl<'a, 'm> Reader<'a, 'm> {
             if let Some(marks) = self.marks.get_mut(at) {
                 marks.set(number);
             }
-            self.uses.push(Use { rule: id, at: Position::Field(element.location()) });
+            let at = Position::Field(element.location());
+            self.uses.push(Use { rule: id, at, scope: ledger::scope(scope.owner()) });
             if !element.is_null() {
                 each(element);
             }
@@ -316,7 +326,8 @@ impl<'a, 'm> Reader<'a, 'm> {
             self.tell_unread(*segment, &unread, first_result < at && at < last_result);
         }
         self.segments = segments;
-        Ledger { entries, uses: std::mem::take(&mut self.uses) }
+        let (uses, homes) = (std::mem::take(&mut self.uses), std::mem::take(&mut self.homes));
+        Ledger { entries, uses, homes }
     }
 
     fn account(&self, at: usize, segment: Segment<'m>, entries: &mut Vec<LedgerEntry>) {

@@ -2,6 +2,8 @@
 
 use crate::clinical::mapping::inbound::code;
 use crate::clinical::mapping::inbound::gaps::Gaps;
+use crate::clinical::mapping::inbound::ledger;
+use crate::clinical::mapping::inbound::ledger::Home;
 use crate::clinical::mapping::inbound::ledger::Ledger;
 use crate::clinical::mapping::inbound::ledger::LedgerEntry;
 use crate::clinical::mapping::inbound::ledger::Outcome;
@@ -54,6 +56,7 @@ pub(super) struct Reader<'a, 'n> {
     used: Vec<bool>,
     parts: Vec<Part>,
     uses: Vec<Use>,
+    pub(super) homes: Vec<Home>,
 }
 
 impl<'a, 'n> Reader<'a, 'n> {
@@ -72,6 +75,7 @@ impl<'a, 'n> Reader<'a, 'n> {
             parts,
             document,
             uses: Vec::new(),
+            homes: Vec::new(),
         }
     }
 
@@ -170,7 +174,8 @@ impl<'a, 'n> Reader<'a, 'n> {
         found.touched.iter().for_each(|at| self.mark(*at));
         for at in found.places {
             if self.is_populated(at) {
-                self.uses.push(Use { rule: id, at: Position::Place(self.document.position(at)) });
+                let position = Position::Place(self.document.position(at));
+                self.uses.push(Use { rule: id, at: position, scope: ledger::scope(scope.at) });
                 each(at);
             }
         }
@@ -290,7 +295,8 @@ impl<'a, 'n> Reader<'a, 'n> {
             self.gaps.error(code::RESULT_ALONE, position, message, help);
         }
         self.tell_unread(&unread);
-        Ledger { entries, uses: std::mem::take(&mut self.uses) }
+        let (uses, homes) = (std::mem::take(&mut self.uses), std::mem::take(&mut self.homes));
+        Ledger { entries, uses, homes }
     }
 
     /// A resource of results that no path led to.
