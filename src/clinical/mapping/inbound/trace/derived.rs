@@ -76,7 +76,7 @@ fn derivation(owner: &Owner, leaf: &Leaf, canonical: &Canonical, is_hl7v2: bool)
     let around = owner.parent.and_then(|at| canonical.owners.get(at)).unwrap_or(owner);
     let here = || MadeOf::Places(vec![owner.id.clone()]);
     match (owner.part, leaf.member.as_str()) {
-        (_, "id") => derived("where it stands in the message", here()),
+        (_, "id") => derived("where it stands in the message", MadeOf::Nothing),
         (Part::Report, "lab") => derived("the laboratory whose mapping this is", MadeOf::Nothing),
         (Part::Report, "status") => derived(
             "all its panels together: as final as the least final of them",
