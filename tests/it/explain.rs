@@ -1,6 +1,9 @@
 //! `gateway mapping explain`: the account of every message there is, and the command as others use it.
 
-#![expect(clippy::disallowed_methods, reason = "the tests read the corpus and write the files that the command reads")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the tests read the corpus and write the files that the command reads"
+)]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -108,7 +111,11 @@ fn explained(trace: &Trace, name: &str, counts: &mut Counts) {
         }
         for leaf in origin.from.iter().map(|at| &trace.source.leaves[*at]) {
             let is_read = trace.outcome(leaf) == Outcome::Used;
-            assert!(is_read, "{name}: {path} comes from {}, which the ledger does not know as used", leaf.place);
+            assert!(
+                is_read,
+                "{name}: {path} comes from {}, which the ledger does not know as used",
+                leaf.place
+            );
         }
     }
 }
@@ -140,7 +147,10 @@ fn messages(bytes: &[u8], format: Format) -> Vec<Vec<u8>> {
 fn every_mapped_message_of_the_shared_corpus_is_accounted_for() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
     if !root.is_dir() {
-        eprintln!("SKIPPED every_mapped_message_of_the_shared_corpus_is_accounted_for: there is no {}", root.display());
+        eprintln!(
+            "SKIPPED every_mapped_message_of_the_shared_corpus_is_accounted_for: there is no {}",
+            root.display()
+        );
         return;
     }
     let catalog = catalog();
@@ -238,7 +248,8 @@ fn a_value_of_any_stage_leads_back_to_bytes_rule_and_row() {
     }
     let bundle = place.json(&["Bundle"]);
     let values = bundle["fhir"].as_array().unwrap();
-    let code = values.iter().rfind(|it| it["path"].as_str().unwrap().ends_with("valueQuantity.code")).unwrap();
+    let code =
+        values.iter().rfind(|it| it["path"].as_str().unwrap().ends_with("valueQuantity.code")).unwrap();
     let again = place.json(&[code["path"].as_str().unwrap()]);
     assert_eq!(again["fhir"][0]["holds"][0]["from"][0]["place"], "OBX[2]-6");
     let calls = place.json(&["calls"]);
@@ -305,7 +316,9 @@ fn the_page_is_whole_in_itself_links_what_exists_and_escapes_what_was_sent() {
     assert!(page.starts_with("<!doctype html>\n<html lang=\"en-GB\">"));
     let first = page.find("holds a patient’s data").unwrap();
     assert!(first < page.find("<h1>").unwrap(), "the page says first what it holds");
-    for external in [" src=", " href=", "url(", "@import", "fetch(", "XMLHttpRequest", "<link", "<iframe", "<img"] {
+    for external in
+        [" src=", " href=", "url(", "@import", "fetch(", "XMLHttpRequest", "<link", "<iframe", "<img"]
+    {
         assert!(!page.contains(external), "{external}");
     }
     assert_eq!(page.matches("<script").count(), 1);

@@ -45,7 +45,8 @@ impl<'a> Records<'a> {
             return Ok(None);
         }
         let line = self.line;
-        let mut record = Record { line, cells: Vec::new(), left: Vec::new(), quotes: Vec::new(), quoted: false };
+        let mut record =
+            Record { line, cells: Vec::new(), left: Vec::new(), quotes: Vec::new(), quoted: false };
         loop {
             let before = self.rest.len();
             let cell = self.cell(&mut record)?;

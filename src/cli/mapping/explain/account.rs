@@ -134,8 +134,7 @@ impl<'a> Account<'a> {
                 .filter_map(|path| Some(format!("{first}{}", path.strip_prefix(&own)?)))
                 .collect();
             let alone: Vec<&str> = alone.iter().map(String::as_str).collect();
-            let found =
-                influence::influences(std::slice::from_ref(report), &alone, "calls", &plan);
+            let found = influence::influences(std::slice::from_ref(report), &alone, "calls", &plan);
             let renamed = |path: &String| path.replacen(first, &own, 1);
             let count = plan(std::slice::from_ref(report)).map_or(0, |calls| calls.items().len());
             made.extend(found.into_iter().map(|it| Made {
@@ -164,9 +163,5 @@ fn node(document: &impl Serialize) -> Option<Node> {
 /// Line ends of any kind.
 fn lines(bytes: &[u8]) -> usize {
     let is_pair = |at: usize| at > 0 && bytes.get(at - 1) == Some(&b'\r');
-    bytes
-        .iter()
-        .enumerate()
-        .filter(|(at, byte)| **byte == b'\r' || **byte == b'\n' && !is_pair(*at))
-        .count()
+    bytes.iter().enumerate().filter(|(at, byte)| **byte == b'\r' || **byte == b'\n' && !is_pair(*at)).count()
 }

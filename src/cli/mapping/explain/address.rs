@@ -84,9 +84,8 @@ fn named(account: &Account<'_>, text: &str) -> Option<String> {
         "patient" => {
             let member = rest.trim().replace(' ', ".");
             let known = account.trace.origins.iter().map(|it| it.path.as_str());
-            let found = known.filter_map(|path| path.split_once(".patient.")).find(|(_, own)| {
-                is_below(own, &member)
-            });
+            let found =
+                known.filter_map(|path| path.split_once(".patient.")).find(|(_, own)| is_below(own, &member));
             return found.map(|(report, _)| format!("{report}.patient.{member}"));
         }
         "panel" => "panels[",

@@ -44,7 +44,11 @@ pub(super) fn page(accounts: &[Account<'_>]) -> String {
         "<p class=\"warning\" role=\"note\"><strong>This page holds a patient’s data.</strong> \
          Keep it, send it and delete it as you would the message itself.</p>\n"
     );
-    put!(out, "<header>\n<h1>How <span class=\"file\">{}</span> was read</h1>\n{LEGEND}</header>\n<main>\n", escaped(file));
+    put!(
+        out,
+        "<header>\n<h1>How <span class=\"file\">{}</span> was read</h1>\n{LEGEND}</header>\n<main>\n",
+        escaped(file)
+    );
     for (number, account) in accounts.iter().enumerate() {
         Article::of(number, account).write(&mut out);
     }
@@ -82,7 +86,8 @@ impl<'a> Article<'a> {
         for (index, made) in bundle.iter().enumerate() {
             // What only decides it is told in words; lighting it up would hide what stands in it.
             let from = if made.holds.is_empty() { &made.follows } else { &made.holds };
-            let from: Vec<usize> = from.iter().filter_map(|path| places.get(path.as_str()).copied()).collect();
+            let from: Vec<usize> =
+                from.iter().filter_map(|path| places.get(path.as_str()).copied()).collect();
             for value in &from {
                 products.entry(*value).or_default().push(index);
             }
@@ -117,10 +122,13 @@ impl<'a> Article<'a> {
 
     /// The message as it was sent, each populated leaf an element.
     fn message(&self, out: &mut String) {
-        put!(out, "<section class=\"pane\" aria-label=\"Message as sent\">\n<h3>Message as sent</h3>\n<pre>");
+        put!(
+            out,
+            "<section class=\"pane\" aria-label=\"Message as sent\">\n<h3>Message as sent</h3>\n<pre><span class=\"line\">"
+        );
         for piece in &self.account.trace.source.pieces {
             let Some((at, field)) = piece.leaf.and_then(|at| Some((at, self.account.field(at)?))) else {
-                put!(out, "{}", escaped(&shown(&piece.text)));
+                put!(out, "{}", escaped(&shown(&piece.text)).replace('\n', "</span><span class=\"line\">"));
                 continue;
             };
             let values = self.account.trace.values.get(at).map(Vec::as_slice).unwrap_or_default();
@@ -138,7 +146,7 @@ impl<'a> Article<'a> {
                 outcome = field.outcome,
             );
         }
-        put!(out, "</pre>\n</section>\n");
+        put!(out, "</span></pre>\n</section>\n");
     }
 
     fn report(&self, out: &mut String) {
@@ -172,10 +180,16 @@ impl<'a> Article<'a> {
         put!(out, "<section class=\"pane\" aria-label=\"FHIR Bundle\">\n<h3>FHIR Bundle</h3>\n");
         let mut open = None;
         for (at, made) in self.bundle.iter().enumerate() {
-            let end = made.path.find(']').filter(|_| made.path.starts_with("Bundle.entry[")).map_or(6, |it| it + 1);
+            let end =
+                made.path.find(']').filter(|_| made.path.starts_with("Bundle.entry[")).map_or(6, |it| it + 1);
             let (group, name) = made.path.split_at(end);
             if open != Some(group) {
-                put!(out, "{}<div class=\"group\"><h4>{}</h4>\n", if open.is_some() { "</div>\n" } else { "" }, escaped(&self.resource(group)));
+                put!(
+                    out,
+                    "{}<div class=\"group\"><h4>{}</h4>\n",
+                    if open.is_some() { "</div>\n" } else { "" },
+                    escaped(&self.resource(group))
+                );
                 open = Some(group);
             }
             let from = self.sources.get(at).map(Vec::as_slice).unwrap_or_default();
@@ -192,7 +206,8 @@ impl<'a> Article<'a> {
             out,
             "<div class=\"row{is_plain}\" id=\"{id}\" data-link=\"{links}\" data-told=\"{}\" {BUTTON}><span class=\"name\">{}</span> <span class=\"text\">{}</span></div>\n",
             escaped(told),
-            escaped(name),
+            // A path breaks after a point, not in a word.
+            escaped(name).replace('.', ".<wbr>"),
             escaped(&shown(text)),
         );
     }
@@ -233,7 +248,11 @@ impl<'a> Article<'a> {
     fn resource(&self, group: &str) -> String {
         let kind = format!("{group}.resource.resourceType");
         let kind = self.bundle.iter().find(|it| it.path == kind).map_or("Bundle", |it| it.text.as_str());
-        if group == "Bundle" { kind.to_owned() } else { format!("{kind} · {}", group.trim_start_matches("Bundle.")) }
+        if group == "Bundle" {
+            kind.to_owned()
+        } else {
+            format!("{kind} · {}", group.trim_start_matches("Bundle."))
+        }
     }
 }
 

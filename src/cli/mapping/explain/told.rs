@@ -151,9 +151,7 @@ impl Account<'_> {
         MadeTold {
             path: &made.path,
             text: &made.text,
-            holds: (made.holds.iter())
-                .filter_map(|path| Some(self.value(self.origin(path)?)))
-                .collect(),
+            holds: (made.holds.iter()).filter_map(|path| Some(self.value(self.origin(path)?))).collect(),
             follows: made.follows.iter().map(String::as_str).collect(),
         }
     }
@@ -177,10 +175,7 @@ impl Account<'_> {
     }
 
     fn ignored(&self, index: usize) -> Option<IgnoredTold<'_>> {
-        Some(IgnoredTold {
-            path: self.mapping.ignored_path(index)?,
-            why: self.mapping.why_ignored(index)?,
-        })
+        Some(IgnoredTold { path: self.mapping.ignored_path(index)?, why: self.mapping.why_ignored(index)? })
     }
 }
 

@@ -87,11 +87,8 @@ impl Mapping {
 /// A table as a tree, and the line of each row.
 pub(super) fn rows(table: &csv::Table) -> (Node, Vec<usize>) {
     let rows = table.rows.iter().map(|row| {
-        let cells = row
-            .cells
-            .iter()
-            .enumerate()
-            .map(|(at, cell)| (column_name(table, at), Node::Text(cell.clone())));
+        let cells =
+            row.cells.iter().enumerate().map(|(at, cell)| (column_name(table, at), Node::Text(cell.clone())));
         Node::Object(cells.collect())
     });
     (Node::List(rows.collect()), table.rows.iter().map(|row| row.line).collect())

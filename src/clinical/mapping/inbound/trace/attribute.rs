@@ -74,7 +74,8 @@ impl<'a> Attribution<'a> {
         let leaves = &self.canonical.leaves;
         let mut origins = Vec::with_capacity(leaves.len());
         for group in leaves.chunk_by(|a, b| (a.owner, &a.member, a.item) == (b.owner, &b.member, b.item)) {
-            let Some((leaf, owner)) = group.first().and_then(|it| Some((it, self.canonical.owner(it)?))) else {
+            let Some((leaf, owner)) = group.first().and_then(|it| Some((it, self.canonical.owner(it)?)))
+            else {
                 continue;
             };
             let reads = self.reads(owner, leaf);
@@ -141,7 +142,9 @@ impl<'a> Attribution<'a> {
             field.section() == section && is_one && is_of_kind
         };
         let fields = Field::ALL.iter().copied().filter(fills);
-        fields.filter_map(|field| self.in_column(owner, field).or_else(|| Some(self.mapping.of(field)?.0))).collect()
+        fields
+            .filter_map(|field| self.in_column(owner, field).or_else(|| Some(self.mapping.of(field)?.0)))
+            .collect()
     }
 
     /// The rule of the column that a result stands in.
@@ -224,7 +227,9 @@ impl<'a> Attribution<'a> {
         let parts: Vec<usize> = of_rule()
             .flat_map(|read| &read.leaves)
             .copied()
-            .filter(|at| self.source.leaves.get(*at).is_some_and(|it| relation::is_part(&leaf.text, &it.text)))
+            .filter(|at| {
+                self.source.leaves.get(*at).is_some_and(|it| relation::is_part(&leaf.text, &it.text))
+            })
             .collect();
         if !parts.is_empty() {
             return Some(origin(parts, first, How::Part));

@@ -87,14 +87,7 @@ impl Canonical {
         canonical
     }
 
-    fn own(
-        &mut self,
-        part: Part,
-        path: &str,
-        id: String,
-        scopes: Vec<u32>,
-        parent: Option<usize>,
-    ) -> usize {
+    fn own(&mut self, part: Part, path: &str, id: String, scopes: Vec<u32>, parent: Option<usize>) -> usize {
         self.owners.push(Owner { part, path: path.to_owned(), id, scopes, parent });
         self.owners.len() - 1
     }

@@ -115,7 +115,8 @@ impl<'t> Trial<'t> {
         for paths in kinds.values().flat_map(|paths| paths.chunks(mark::DISTINCT_MAX)) {
             let first = paths.first().copied().unwrap_or_default();
             let usual = mark::ALL.into_iter().find(|it| self.marked(*it, &[first]).is_some());
-            let is_told = usual.filter(|it| it.is_distinct()).is_some_and(|it| self.together(it, paths, &mut found));
+            let is_told =
+                usual.filter(|it| it.is_distinct()).is_some_and(|it| self.together(it, paths, &mut found));
             if !is_told {
                 paths.iter().for_each(|path| self.alone(path, &mut found));
             }
@@ -242,7 +243,10 @@ mod tests {
         let follows: Vec<_> = status.flat_map(|it| it.follows.iter().chain(&it.holds)).collect();
         assert!(follows.contains(&&"reports[0].panels[0].results[1].status".to_owned()));
         let gender = made.iter().find(|it| it.path.ends_with("resource.gender")).unwrap();
-        assert!(gender.follows.contains("reports[0].patient.sex") || gender.holds.contains("reports[0].patient.sex"));
+        assert!(
+            gender.follows.contains("reports[0].patient.sex")
+                || gender.holds.contains("reports[0].patient.sex")
+        );
     }
 
     #[test]

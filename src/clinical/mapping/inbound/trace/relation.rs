@@ -101,7 +101,9 @@ pub(super) fn derivation(rule: &Rule, leaf: &Leaf) -> &'static str {
         Some(Kind::Identifiers | Kind::NhsNumber) => "what kind of identifier the rule reads here",
         Some(Kind::Moment) => "the same date or time in ISO 8601, no more precise than it was sent",
         Some(Kind::Range) => "the range as it was sent, and its bounds",
-        Some(Kind::ReportStatus | Kind::ResultStatus | Kind::YesNo) => "no word of the mapping's for what was sent",
+        Some(Kind::ReportStatus | Kind::ResultStatus | Kind::YesNo) => {
+            "no word of the mapping's for what was sent"
+        }
         Some(Kind::Sex) => "HL7 table 0001 or the NHS data dictionary's codes",
         Some(Kind::Unit) => "the unit as the sender says it in UCUM",
         Some(Kind::Value) if leaf.member == "value" => "the value, by its type and how it is written",

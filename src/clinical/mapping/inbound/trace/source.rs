@@ -57,7 +57,10 @@ impl Source {
                 let segment = Location::segment(segment_name(at), at.ordinal());
                 let is_of_segment = |it: &Leaf| it.location.is_some_and(|own| overlap(&segment, &own));
                 let is_below = |it: &Leaf| it.location.is_some_and(|own| overlap(at, &own));
-                self.run(&segment.to_string(), is_of_segment).filter(|(_, it)| is_below(it)).map(|(at, _)| at).collect()
+                self.run(&segment.to_string(), is_of_segment)
+                    .filter(|(_, it)| is_below(it))
+                    .map(|(at, _)| at)
+                    .collect()
             }
             Position::Place(place) => {
                 self.run(place, |it| is_within(&it.place, place)).map(|(at, _)| at).collect()
@@ -106,9 +109,9 @@ impl Source {
 
 /// Whether one place is another, or stands inside it.
 pub(super) fn is_within(inner: &str, outer: &str) -> bool {
-    inner.strip_prefix(outer).is_some_and(|rest| {
-        rest.is_empty() || outer == "/" || rest.starts_with(['.', '[', '/', ',', '-'])
-    })
+    inner
+        .strip_prefix(outer)
+        .is_some_and(|rest| rest.is_empty() || outer == "/" || rest.starts_with(['.', '[', '/', ',', '-']))
 }
 
 fn segment_name(at: &Location) -> [u8; 3] {
@@ -127,11 +130,7 @@ fn overlap(a: &Location, b: &Location) -> bool {
 }
 
 /// Lays out HL7 v2. `is_placed` where the bytes are those of the file, and not made from its XML.
-pub(super) fn of_message(
-    message: &hl7v2::Message<'_>,
-    entries: &[LedgerEntry],
-    is_placed: bool,
-) -> Source {
+pub(super) fn of_message(message: &hl7v2::Message<'_>, entries: &[LedgerEntry], is_placed: bool) -> Source {
     let mut source = Source::default();
     let mut fields = Fields { entries, next: 0 };
     let delimiters = message.delimiters();

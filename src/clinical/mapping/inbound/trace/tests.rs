@@ -97,7 +97,8 @@ fn a_value_has_the_component_it_stands_in_and_the_bytes() {
 fn rows_entries_and_constants_are_named() {
     let trace = standard();
     let result = "panels[0].results[1]";
-    let How::Row { line: 2, sent, target, .. } = &origin(&trace, &format!("{result}.code.codings[0].code")).how
+    let How::Row { line: 2, sent, target, .. } =
+        &origin(&trace, &format!("{result}.code.codings[0].code")).how
     else {
         panic!("a row of the table")
     };
