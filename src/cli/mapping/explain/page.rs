@@ -326,7 +326,7 @@ fn made_told(made: &MadeTold<'_>) -> String {
         put!(told, "\nfollows {}", made.follows.join(", "));
     }
     if made.holds.is_empty() && made.follows.is_empty() {
-        told.push_str(" — the gateway’s own: the same whatever was sent");
+        told.push_str(" — the gateway’s own: no value of the report changes it");
     }
     told
 }

@@ -153,7 +153,7 @@ fn made(out: &mut String, made: &MadeTold<'_>) {
         put!(out, "    follows  {}", made.follows.join(", "));
     }
     if made.holds.is_empty() && made.follows.is_empty() {
-        put!(out, "    the gateway's own: it is the same whatever was sent");
+        put!(out, "    the gateway's own: no value of the report changes it");
     }
 }
 

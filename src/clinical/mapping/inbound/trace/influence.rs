@@ -69,6 +69,9 @@ pub fn influences(
     made
 }
 
+/// Two words of a set are enough to see what follows any of them.
+const WORDS_TRIED: usize = 2;
+
 /// Of each path of the made document, the values it comes from, and whether they stand in it.
 type Influences = BTreeMap<String, Vec<(String, bool)>>;
 
@@ -114,10 +117,11 @@ impl<'t> Trial<'t> {
         }
         for paths in kinds.values().flat_map(|paths| paths.chunks(mark::DISTINCT_MAX)) {
             let first = paths.first().copied().unwrap_or_default();
-            let usual = mark::ALL.into_iter().find(|it| self.marked(*it, &[first]).is_some());
-            let is_told =
-                usual.filter(|it| it.is_distinct()).is_some_and(|it| self.together(it, paths, &mut found));
-            if !is_told {
+            // What no mark fits, as the kind of a value, no other value of its kind takes either.
+            let Some(usual) = mark::ALL.into_iter().find(|it| self.marked(*it, &[first]).is_some()) else {
+                continue;
+            };
+            if !(usual.is_distinct() && self.together(usual, paths, &mut found)) {
                 paths.iter().for_each(|path| self.alone(path, &mut found));
             }
         }
@@ -144,10 +148,10 @@ impl<'t> Trial<'t> {
         is_told
     }
 
-    /// Changes one value in every way there is for it.
+    /// Changes one value, and where it is a word, to each of two.
     fn alone(&self, path: &str, found: &mut Influences) {
-        for mark in mark::ALL {
-            let Some(Tried { differences, tokens }) = self.marked(mark, &[path]) else { continue };
+        let tried = mark::ALL.into_iter().filter_map(|mark| Some((mark, self.marked(mark, &[path])?)));
+        for (mark, Tried { differences, tokens }) in tried.take(WORDS_TRIED) {
             for Difference { path: made, text } in differences {
                 let is_held = tokens.iter().any(|(_, token)| {
                     text.as_ref().is_some_and(|text| !token.is_empty() && text.contains(token.as_str()))
