@@ -66,7 +66,7 @@ enum Command {
     /// Be a Cliniko on the wire.
     #[command(subcommand)]
     Simulate(simulate::Command),
-    /// Mapping files: what runs, and changing it.
+    /// Mapping files: draft, check, test and explain them; what runs, and changing it.
     Mapping(mapping::Arguments),
     /// The messages kept: list them, or show the journey of one.
     #[command(subcommand)]

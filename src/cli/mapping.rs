@@ -3,6 +3,7 @@
 mod active;
 mod coverage;
 mod diff;
+mod explain;
 mod export;
 mod in_order;
 mod messages;
@@ -33,6 +34,8 @@ enum Verb {
     Coverage(coverage::Arguments),
     /// What another mapping would make of the same messages, clinically.
     Diff(diff::Arguments),
+    /// Why a value came out as it did, and what became of every field of a message.
+    Explain(explain::Arguments),
     /// Write the mapping files that are in the binary into a folder, to be changed there.
     Export(export::Arguments),
     /// A first mapping for a laboratory, drafted from messages it has sent.
@@ -52,6 +55,7 @@ pub(crate) fn run(arguments: &Arguments, format: Format) -> super::Result {
         Verb::Active(it) => active::run(it, format),
         Verb::Coverage(it) => coverage::run(it, format),
         Verb::Diff(it) => diff::run(it, format),
+        Verb::Explain(it) => explain::run(it, format),
         Verb::Export(it) => export::run(it, format),
         Verb::New(it) => new::run(it, format),
         Verb::Reload(it) => reload::run(it, format),

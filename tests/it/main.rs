@@ -21,6 +21,8 @@ mod crash;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod fhir;
 #[cfg(test)]
 mod fuzz;

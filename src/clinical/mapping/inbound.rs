@@ -14,6 +14,7 @@ mod moment;
 mod outline;
 mod reader;
 mod status;
+pub mod trace;
 mod tree;
 mod value;
 

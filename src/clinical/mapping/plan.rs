@@ -207,6 +207,11 @@ impl Mapping {
         self.ignores.get(ignore).map(|it| it.why.as_str())
     }
 
+    /// The path that an `[[ignore]]` entry of this index names.
+    pub fn ignored_path(&self, ignore: usize) -> Option<String> {
+        self.ignores.get(ignore).map(|it| it.path.to_string())
+    }
+
     pub(super) fn of(&self, field: Field) -> Option<(RuleId, &Rule)> {
         let id = (*self.by_field.get(field as usize)?)?;
         Some((id, self.rule(id)?))

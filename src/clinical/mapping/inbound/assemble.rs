@@ -4,6 +4,8 @@ use crate::clinical::mapping::inbound::code;
 use crate::clinical::mapping::inbound::coded::Word;
 use crate::clinical::mapping::inbound::composite::code_of;
 use crate::clinical::mapping::inbound::composite::part;
+use crate::clinical::mapping::inbound::ledger;
+use crate::clinical::mapping::inbound::ledger::Home;
 use crate::clinical::mapping::inbound::outline;
 use crate::clinical::mapping::inbound::outline::Noted;
 use crate::clinical::mapping::inbound::outline::Order;
@@ -42,6 +44,7 @@ struct Draft {
     /// The message's place of each specimen of the report, and of the order it stands in.
     specimens: Vec<(usize, Option<usize>)>,
     order_numbers_differ: bool,
+    home: Home,
 }
 
 impl Reader<'_, '_> {
@@ -170,10 +173,12 @@ impl Reader<'_, '_> {
                 notes,
                 origin,
             };
-            drafts.push(Draft { key, report, specimens: Vec::new(), order_numbers_differ: false });
+            let home = Home { report: Vec::new(), patient: ledger::scope(group.pid.unwrap_or(0)) };
+            drafts.push(Draft { key, report, specimens: Vec::new(), order_numbers_differ: false, home });
             drafts.len() - 1
         });
         let Some(draft) = drafts.get_mut(place) else { return };
+        draft.home.report.push(ledger::scope(order.obr));
         let mut panel = self.panel(order, scope, draft);
         if let Some(number) = order_number
             && draft.report.order_number.as_ref() != Some(&number)
@@ -363,7 +368,8 @@ impl Reader<'_, '_> {
 
     /// Links results to specimens, and gives the whole its status.
     fn finish(&mut self, draft: Draft, group: &outline::Patient) -> Report {
-        let Draft { mut report, specimens, order_numbers_differ, .. } = draft;
+        let Draft { mut report, specimens, order_numbers_differ, home, .. } = draft;
+        self.homes.push(home);
         if order_numbers_differ
             && let (Some(number), Some(panel)) = (report.order_number.take(), report.panels.first_mut())
         {

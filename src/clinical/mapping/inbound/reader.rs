@@ -4,6 +4,8 @@ use crate::clinical::mapping::inbound::code;
 use crate::clinical::mapping::inbound::composite::has_head;
 use crate::clinical::mapping::inbound::composite::head;
 use crate::clinical::mapping::inbound::gaps::Gaps;
+use crate::clinical::mapping::inbound::ledger;
+use crate::clinical::mapping::inbound::ledger::Home;
 use crate::clinical::mapping::inbound::ledger::Ledger;
 use crate::clinical::mapping::inbound::ledger::LedgerEntry;
 use crate::clinical::mapping::inbound::ledger::Marks;
@@ -49,6 +51,11 @@ impl Scope<'_> {
     pub(super) const fn at(self, current: usize) -> Self {
         Self { current: Some(current), ..self }
     }
+
+    /// The segment that the reading is for.
+    fn owner(self) -> usize {
+        self.current.or(self.order.map(|order| order.obr)).or(self.patient.pid).unwrap_or(0)
+    }
 }
 
 pub(super) struct Reader<'a, 'm> {
@@ -58,6 +65,7 @@ pub(super) struct Reader<'a, 'm> {
     marks: Vec<Marks>,
     uses: Vec<Use>,
     unread: Vec<Unread>,
+    pub(super) homes: Vec<Home>,
 }
 
 impl<'a, 'm> Reader<'a, 'm> {
@@ -67,6 +75,7 @@ impl<'a, 'm> Reader<'a, 'm> {
             mapping,
             marks: vec![Marks::default(); segments.len()],
             uses: Vec::with_capacity(segments.len() * FIELDS_USUAL),
+            homes: Vec::new(),
             segments,
             gaps: Gaps::new(mapping),
             unread: Vec::new(),
@@ -235,7 +244,8 @@ impl<'a, 'm> Reader<'a, 'm> {
             if let Some(marks) = self.marks.get_mut(at) {
                 marks.set(number);
             }
-            self.uses.push(Use { rule: id, at: Position::Field(element.location()) });
+            let at = Position::Field(element.location());
+            self.uses.push(Use { rule: id, at, scope: ledger::scope(scope.owner()) });
             if !element.is_null() {
                 each(element);
             }
@@ -322,6 +332,7 @@ impl<'a, 'm> Reader<'a, 'm> {
         self.segments = segments;
         Ledger {
             entries,
+            homes: std::mem::take(&mut self.homes),
             uses: std::mem::take(&mut self.uses),
             asked: std::mem::take(&mut self.gaps.asked),
             unread: std::mem::take(&mut self.unread),

@@ -2,6 +2,8 @@
 
 use crate::clinical::mapping::inbound::code;
 use crate::clinical::mapping::inbound::gaps::Gaps;
+use crate::clinical::mapping::inbound::ledger;
+use crate::clinical::mapping::inbound::ledger::Home;
 use crate::clinical::mapping::inbound::ledger::Ledger;
 use crate::clinical::mapping::inbound::ledger::LedgerEntry;
 use crate::clinical::mapping::inbound::ledger::Outcome;
@@ -55,6 +57,7 @@ pub(super) struct Reader<'a, 'n> {
     used: Vec<bool>,
     parts: Vec<Part>,
     uses: Vec<Use>,
+    pub(super) homes: Vec<Home>,
 }
 
 impl<'a, 'n> Reader<'a, 'n> {
@@ -73,6 +76,7 @@ impl<'a, 'n> Reader<'a, 'n> {
             parts,
             document,
             uses: Vec::new(),
+            homes: Vec::new(),
         }
     }
 
@@ -171,7 +175,8 @@ impl<'a, 'n> Reader<'a, 'n> {
         found.touched.iter().for_each(|at| self.mark(*at));
         for at in found.places {
             if self.is_populated(at) {
-                self.uses.push(Use { rule: id, at: Position::Place(self.document.position(at)) });
+                let position = Position::Place(self.document.position(at));
+                self.uses.push(Use { rule: id, at: position, scope: ledger::scope(scope.at) });
                 each(at);
             }
         }
@@ -291,6 +296,7 @@ impl<'a, 'n> Reader<'a, 'n> {
         unread.extend(alone);
         Ledger {
             entries,
+            homes: std::mem::take(&mut self.homes),
             uses: std::mem::take(&mut self.uses),
             asked: std::mem::take(&mut self.gaps.asked),
             unread,
