@@ -10,6 +10,7 @@ mod demo;
 mod explain;
 mod files;
 mod keys;
+mod mapping;
 mod message;
 mod output;
 mod owner;
@@ -63,6 +64,8 @@ enum Command {
     /// Be a Cliniko on the wire.
     #[command(subcommand)]
     Simulate(simulate::Command),
+    /// Mapping files: check them, and what else an integrator does with them.
+    Mapping(mapping::Arguments),
     /// The messages kept: list them, or show the journey of one.
     #[command(subcommand)]
     Message(message::Command),
@@ -190,6 +193,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Try(it) => try_::run(&it, format),
         Command::Send(it) => send::run(&it, format),
         Command::Simulate(it) => simulate::run(&it, format),
+        Command::Mapping(it) => mapping::run(&it, format),
         Command::Message(it) => message::run(&it, format),
         Command::Audit(it) => audit::run(&it, format),
         Command::Clinic(it) => clinic::run(&it, format),

@@ -7,13 +7,16 @@
 //! The language itself is one table, in `language.rs`; people read of it in `docs/mapping-language.md`.
 
 mod catalog;
+pub mod check;
 mod compile;
+mod condition;
 pub mod deviation;
 pub mod inbound;
 pub mod language;
 pub mod outbound;
 mod plan;
 mod source;
+pub mod transform;
 
 pub use self::catalog::Catalog;
 pub use self::inbound::Ledger;

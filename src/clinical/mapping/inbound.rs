@@ -8,6 +8,7 @@ mod assemble;
 mod code;
 mod coded;
 mod composite;
+mod date_format;
 mod gaps;
 mod ledger;
 mod moment;
@@ -107,7 +108,15 @@ impl Mapping {
                 }
                 Err(error) => Reading::unreadable(error.diagnostic()),
             },
-            Format::Hl7v2 => self.read_decoded(&hl7v2::decode(raw)),
+            Format::Hl7v2 => {
+                let mut reading = self.read_decoded(&hl7v2::decode(raw));
+                if self.is_xml {
+                    let message = "the message is not XML, which the mapping says this laboratory writes";
+                    let help = "nothing need be done: both are read; write `format = \"hl7v2\"` to be told no more";
+                    reading.diagnostics.insert(0, Diagnostic::warning(code::OTHER_WRITING, message).help(help));
+                }
+                reading
+            }
             Format::Csv => match csv::decode(raw, self.delimiter) {
                 Ok(table) => self.read_table(&table),
                 Err(error) => Reading::unreadable(error.diagnostic()),
