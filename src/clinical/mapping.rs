@@ -4,7 +4,7 @@
 //! ends with every populated field used, ignored by a named rule, or told of. Nothing is defaulted or dropped in
 //! silence, nothing here reads a file, tells the time or knows a laboratory by name.
 //! Start at [`Catalog::compile`] (the files), then [`Mapping::read`] (a message) and [`Reading`] (what came of it).
-//! The language itself is one table, in `language.rs`; people read of it in `docs/mapping-language.md`.
+//! The language itself is one table, in `language.rs`; people read of it in `docs/mapping.md`.
 
 mod catalog;
 pub mod check;

@@ -37,6 +37,10 @@ mod labs;
 #[cfg(test)]
 mod lineage;
 #[cfg(test)]
+mod mapping_check;
+#[cfg(test)]
+mod mapping_reference;
+#[cfg(test)]
 mod mllp;
 #[cfg(test)]
 mod outbound_cliniko;
