@@ -1,6 +1,7 @@
 //! `gateway mapping`: what an integrator does with mapping files. One file for each verb.
 
 mod active;
+mod check;
 mod coverage;
 mod diff;
 mod explain;
@@ -10,6 +11,7 @@ mod messages;
 mod new;
 mod reload;
 mod resolve;
+mod schema;
 mod share;
 mod test;
 
@@ -30,6 +32,8 @@ pub(crate) struct Arguments {
 enum Verb {
     /// What runs, by digest and time of load, and whether the files are otherwise by now.
     Active(active::Arguments),
+    /// Every problem of the mapping files at once, each with its place and a line to paste.
+    Check(check::Arguments),
     /// What messages used of a mapping, and what they hold that it does not read.
     Coverage(coverage::Arguments),
     /// What another mapping would make of the same messages, clinically.
@@ -44,6 +48,8 @@ enum Verb {
     Reload(reload::Arguments),
     /// Give an unknown code or unit of a held message its meaning, and read again what waited for it.
     Resolve(resolve::Arguments),
+    /// The JSON Schema of a kind of file, for an editor that completes and checks while one types.
+    Schema(schema::Arguments),
     /// A copy of a message that is safe to send to support.
     Share(share::Arguments),
     /// The examples beside a mapping, against what is expected of them.
@@ -53,6 +59,7 @@ enum Verb {
 pub(crate) fn run(arguments: &Arguments, format: Format) -> super::Result {
     match &arguments.verb {
         Verb::Active(it) => active::run(it, format),
+        Verb::Check(it) => check::run(it, format),
         Verb::Coverage(it) => coverage::run(it, format),
         Verb::Diff(it) => diff::run(it, format),
         Verb::Explain(it) => explain::run(it, format),
@@ -60,6 +67,7 @@ pub(crate) fn run(arguments: &Arguments, format: Format) -> super::Result {
         Verb::New(it) => new::run(it, format),
         Verb::Reload(it) => reload::run(it, format),
         Verb::Resolve(it) => resolve::run(it, format),
+        Verb::Schema(it) => schema::run(it, format),
         Verb::Share(it) => share::run(it, format),
         Verb::Test(it) => test::run(it, format),
     }

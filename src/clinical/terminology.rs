@@ -7,7 +7,7 @@
 pub mod coding_system;
 pub mod loinc;
 pub mod nhs_number;
-mod table;
+pub mod table;
 mod table_row;
 pub mod ucum;
 pub mod unit_spelling;

@@ -15,7 +15,7 @@ use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
 
 /// The parts of the folder. One that an operator's folder does not have stays as it is in the binary.
-const PARTS: [&str; 3] = ["labs", "cliniko", "knowledge"];
+const PARTS: [&str; 4] = ["labs", "blocks", "cliniko", "knowledge"];
 /// What is read: mappings and rules, code tables, ranges.
 const ENDINGS: [&str; 3] = ["toml", "csv", "tsv"];
 /// Beside each mapping, for people and tests.
@@ -69,7 +69,7 @@ pub fn library(directory: Option<&Path>) -> Result<BTreeMap<String, String>, Vec
         }
     }
     if !is_there {
-        reader.problems.push(unreadable(directory, "it has none of labs/, cliniko/ and knowledge/"));
+        reader.problems.push(unreadable(directory, "it has none of labs/, blocks/, cliniko/ and knowledge/"));
     }
     if reader.problems.is_empty() {
         files.extend(reader.files);
@@ -222,7 +222,7 @@ fn read(path: &Path) -> io::Result<String> {
 
 fn unreadable(path: &Path, why: &str) -> Diagnostic {
     Diagnostic::error(Code::new("C013"), format!("cannot read the mappings in `{}`: {why}", path.display()))
-        .help("name a readable folder with labs/, cliniko/ or knowledge/ in it, in UTF-8; what it lacks comes from the binary")
+        .help("name a readable folder with labs/, blocks/, cliniko/ or knowledge/ in it, in UTF-8; what it lacks comes from the binary")
 }
 
 #[cfg(test)]
@@ -233,7 +233,7 @@ mod tests {
     fn what_the_binary_holds_is_the_folder_in_the_sources() {
         let mut reader = Reader { files: BTreeMap::new(), problems: Vec::new() };
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings");
-        for part in PARTS {
+        for part in PARTS.into_iter().filter(|part| folder.join(part).is_dir()) {
             reader.folder(&folder.join(part), part, DEPTH_MAX);
         }
         assert_eq!(reader.problems, []);

@@ -43,7 +43,11 @@ mod lineage;
 #[cfg(test)]
 mod mapping_author;
 #[cfg(test)]
+mod mapping_check;
+#[cfg(test)]
 mod mapping_history;
+#[cfg(test)]
+mod mapping_reference;
 #[cfg(test)]
 mod mappings;
 #[cfg(test)]

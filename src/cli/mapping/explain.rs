@@ -56,7 +56,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, format: Format) -> crate::cli::Result {
     let compiled = Compiled::read(arguments.mappings.as_deref()).map_err(Failure::Configuration)?;
     let Some(mapping) = compiled.catalog.lab(&arguments.lab) else {
-        return Err(Failure::Configuration(vec![try_::no_such_lab(&arguments.lab, &compiled)]));
+        return Err(Failure::Configuration(vec![try_::no_such_lab(&arguments.lab, &compiled.catalog)]));
     };
     let name = arguments.file.display().to_string();
     let bytes = read(arguments, mapping)?;

@@ -68,10 +68,12 @@ impl Reader<'_, '_> {
             let position = self.position(0);
             self.gaps.error(code::TEST_MESSAGE, position, "the message says that it is a test", help);
         }
+        let sent_at = self.moment(Field::MessageSentAt, scope);
+        self.gaps.sent_at(sent_at.as_ref());
         MessageOrigin {
             control_id: self.word(Field::ControlId, scope).unwrap_or_default(),
             sender: self.word(Field::MessageSender, scope).unwrap_or_default(),
-            sent_at: self.moment(Field::MessageSentAt, scope),
+            sent_at,
             mapping_digest: self.mapping.digest.clone(),
         }
     }
@@ -368,7 +370,8 @@ impl Reader<'_, '_> {
         let mut found = Vec::new();
         for (name, id) in rules {
             if let Some(rule) = mapping.rule(*id)
-                && let Some(text) = self.text((*id, rule), scope)
+                && let Some(rule) = self.chosen((*id, rule), scope)
+                && let Some(text) = self.text(rule, scope)
             {
                 found.push((name.clone(), text));
             }

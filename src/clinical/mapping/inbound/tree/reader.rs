@@ -81,13 +81,46 @@ impl<'a, 'n> Reader<'a, 'n> {
     }
 
     /// The rule of a field: that of the column at hand, else the section's.
-    pub(super) fn rule(&self, field: Field, scope: Scope) -> Option<(RuleId, &'a Rule)> {
+    pub(super) fn rule(&mut self, field: Field, scope: Scope) -> Option<(RuleId, &'a Rule)> {
+        let rule = self.rule_anywhere(field, scope)?;
+        self.chosen(rule, scope)
+    }
+
+    /// The rule of a field, whether or not its conditions hold here.
+    pub(super) fn rule_anywhere(&self, field: Field, scope: Scope) -> Option<(RuleId, &'a Rule)> {
         let mapping = self.mapping;
         let of_column = scope
             .column
             .and_then(|column| mapping.columns.get(column)?.rules.iter().find(|(of, _)| *of == field))
             .and_then(|(_, id)| Some((*id, mapping.rule(*id)?)));
         of_column.or_else(|| mapping.of(field))
+    }
+
+    /// Of a rule's alternatives the first whose conditions hold.
+    pub(super) fn chosen(
+        &mut self,
+        rule: (RuleId, &'a Rule),
+        scope: Scope,
+    ) -> Option<(RuleId, &'a Rule)> {
+        let (mut id, mut rule) = rule;
+        while let Some(more) = &rule.more {
+            let unmet = more.when.iter().filter(|it| !it.test.holds(&self.considered(&it.path, scope))).count();
+            if unmet == 0 {
+                break;
+            }
+            id = more.otherwise?;
+            rule = self.mapping.rule(id)?;
+        }
+        Some((id, rule))
+    }
+
+    /// The texts where a condition looks. They are accounted for: the mapping has considered them.
+    fn considered(&mut self, path: &Path, scope: Scope) -> Vec<String> {
+        let Path::Tree(path) = path else { return Vec::new() };
+        let found = self.document.select(path, scope.at);
+        found.touched.iter().for_each(|at| self.mark(*at));
+        let leaves: Vec<usize> = found.places.iter().flat_map(|at| self.document.below(*at)).collect();
+        leaves.into_iter().filter_map(|at| self.text_at(at).map(str::to_owned)).collect()
     }
 
     pub(super) fn mark(&mut self, at: usize) {
@@ -186,9 +219,27 @@ impl<'a, 'n> Reader<'a, 'n> {
     pub(super) fn all(&mut self, (id, rule): (RuleId, &'a Rule), scope: Scope) -> Vec<usize> {
         let mut found = Vec::new();
         for path in &rule.sources {
-            self.visit(id, path, scope, &mut |at| found.push(at));
+            let mut here = Vec::new();
+            self.visit(id, path, scope, &mut |at| here.push(at));
+            if rule.each || found.is_empty() {
+                found.append(&mut here);
+            } else {
+                // Of `first_of` the first path that has something serves; the others have been considered.
+                here.into_iter().for_each(|at| self.mark_below(at));
+            }
+        }
+        if found.is_empty() {
+            self.demand(rule, scope);
         }
         found
+    }
+
+    /// Holds where a rule that must find something finds nothing.
+    fn demand(&mut self, rule: &Rule, scope: Scope) {
+        if rule.required {
+            let position = self.expected_at(rule, scope);
+            self.gaps.demand(rule, position);
+        }
     }
 
     /// The first populated place that the rule's sources name, else that its fallbacks name.
@@ -237,6 +288,9 @@ impl<'a, 'n> Reader<'a, 'n> {
                     self.mark_below(at);
                 }
             }
+        }
+        if chosen.is_none() {
+            self.demand(rule, scope);
         }
         chosen
     }
