@@ -2,7 +2,11 @@
 //!
 //! The snapshots are what `gateway mapping check` prints. Read one before you accept a change of it.
 
+#![expect(clippy::disallowed_methods, reason = "the command reads files that a test writes")]
+
 use std::collections::BTreeMap;
+use std::fs;
+use std::process::Command;
 
 use haemosync_gateway::clinical::mapping::check::check;
 use haemosync_gateway::config::library;
@@ -84,7 +88,10 @@ fn paths_that_are_none_or_lead_nowhere() {
     let changes = [
         ("\"OBX-7\"", "\"OBX7\""),
         ("names = \"PID-5\"", "names = \"PID-5\"\nsex = { from = \"OBR-8\", table = \"sex\" }"),
-        ("code = \"OBR-4\"", "code = { from = \"OBR-4\", fallback = [\"OBR-4\"] }\nclinical_information = \"OBX-5\""),
+        (
+            "code = \"OBR-4\"",
+            "code = { from = \"OBR-4\", fallback = [\"OBR-4\"] }\nclinical_information = \"OBX-5\"",
+        ),
         ("path = \"ZPD\"", "path = [\"OBX\", \"OBX-6\"]"),
     ];
     check_told("paths_lead_nowhere", &changes, &[]);
@@ -94,7 +101,11 @@ fn paths_that_are_none_or_lead_nowhere() {
 fn rows_that_are_unsound() {
     let codes = "sent,loinc,display\nK,2823-4,Potassium\nNA,2951-2,Sodium\nNA,2951-2,Sodium\n";
     let units = "sent,ucum,factor,from\nmg%,mg%,,\nfL,,,\ng/dL,g/L,ten,\numol/L,umol/L,,1.4.2026\n";
-    check_told("rows_unsound", &[], &[("labs/northlab/codes.csv", codes), ("labs/northlab/units.csv", units)]);
+    check_told(
+        "rows_unsound",
+        &[],
+        &[("labs/northlab/codes.csv", codes), ("labs/northlab/units.csv", units)],
+    );
 }
 
 #[test]
@@ -102,7 +113,11 @@ fn rows_that_never_serve_or_mean_two_tests() {
     let codes = "sent,loinc,display\nK,2823-3,Potassium\nKP,2823-3,Phosphate\n";
     let more = "sent,loinc,display\nK,2951-2,Sodium\nKP,2823-3,Phosphate\n";
     let changes = [("\"codes.csv\"", "[\"codes.csv\", \"more.csv\"]")];
-    let files = [("labs/northlab/codes.csv", codes), ("labs/northlab/more.csv", more), ("labs/northlab/old.csv", more)];
+    let files = [
+        ("labs/northlab/codes.csv", codes),
+        ("labs/northlab/more.csv", more),
+        ("labs/northlab/old.csv", more),
+    ];
     check_told("rows_two_tests", &changes, &files);
 }
 
@@ -115,7 +130,10 @@ fn conditions_that_never_hold() {
 #[test]
 fn transforms_that_are_none() {
     let changes = [
-        ("table = \"codes.csv\"", "transform = [\"uper\", { split = \"^\" }, { strip_prefix = \"\" }, \"replace\"], table = \"codes.csv\""),
+        (
+            "table = \"codes.csv\"",
+            "transform = [\"uper\", { split = \"^\" }, { strip_prefix = \"\" }, \"replace\"], table = \"codes.csv\"",
+        ),
         ("map = { F", "transform = \"lower\", map = { F"),
         ("type = \"OBX-2\"", "type = \"OBX-2\", decimal = \"komma\""),
     ];
@@ -128,7 +146,8 @@ fn blocks_that_lead_in_a_circle() {
     let (one, two) = (block("two"), block("one"));
     let fhir = "schema = 1\nformat = \"fhir\"\n[note]\ntext = \"text\"\n[nota]\n";
     let extends = "lab    = \"northlab\"\nextends = [\"blocks/one\", \"blocks/oen\", \"blocks/fhir\"]\n";
-    let files = [("blocks/one.toml", one.as_str()), ("blocks/two.toml", two.as_str()), ("blocks/fhir.toml", fhir)];
+    let files =
+        [("blocks/one.toml", one.as_str()), ("blocks/two.toml", two.as_str()), ("blocks/fhir.toml", fhir)];
     check_told("blocks_in_a_circle", &[("lab    = \"northlab\"\n", extends)], &files);
 }
 
@@ -156,7 +175,8 @@ fn constants_and_entries_that_nothing_reaches() {
 #[test]
 fn of_the_mappings_we_ship_nothing_is_told() {
     let checked = check(&library::library(None).unwrap(), &[]).unwrap();
-    let told: String = checked.iter().flat_map(|it| &it.diagnostics).map(|it| render::plain(it, "")).collect();
+    let told: String =
+        checked.iter().flat_map(|it| &it.diagnostics).map(|it| render::plain(it, "")).collect();
     assert!(told.is_empty(), "{told}");
     assert_eq!(checked.last().unwrap().name, "cliniko");
 }
@@ -166,4 +186,28 @@ fn a_name_that_no_mapping_has_is_told() {
     let problems = check(&library::library(None).unwrap(), &["inuvy".to_owned()]).unwrap_err();
     assert_eq!(problems.len(), 1);
     assert!(problems[0].help.contains("did you mean `inuvi`?"));
+}
+
+#[test]
+fn the_command_says_by_its_exit_status_whether_all_is_sound() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = folder.path().join("labs/northlab");
+    fs::create_dir_all(&own).unwrap();
+    let run = |mapping: &str, more: &[&str]| {
+        for (name, text) in [("mapping.toml", mapping), ("codes.csv", CODES), ("units.csv", UNITS)] {
+            fs::write(own.join(name), text).unwrap();
+        }
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+        command.args(["mapping", "check", "northlab", "--format", "json", "--mappings"]).arg(folder.path());
+        let output = command.args(more).output().unwrap();
+        let lines = String::from_utf8(output.stdout).unwrap();
+        let document: serde_json::Value = serde_json::from_str(lines.trim()).expect("one line, one document");
+        (output.status.code(), document["diagnostics"].as_array().unwrap().len())
+    };
+    let warned = SOUND.replace("code = \"OBR-4\"", "code = \"OBR-4\"\nclinical_information = \"OBX-5\"");
+    let broken = SOUND.replace("[patient]", "[pateint]");
+    assert_eq!(run(SOUND, &["--strict"]), (Some(0), 0));
+    assert_eq!(run(&warned, &[]), (Some(0), 1));
+    assert_eq!(run(&warned, &["--strict"]), (Some(1), 1));
+    assert_eq!(run(&broken, &[]), (Some(2), 1));
 }

@@ -83,7 +83,7 @@ fn every_example_reads_as_the_reference_says() {
         match block.words.as_slice() {
             ["toml", "base", format] => drop(bases.insert(*format, block.text.as_str())),
             ["toml", "block", name] => drop(shared.insert(format!("{name}.toml"), block.text.clone())),
-            ["toml", format] => mapping = Some((format, &block.text)),
+            ["toml", format] => mapping = Some((*format, block.text.as_str())),
             [format @ ("hl7" | "json" | "csv")] => sent = message(format, &block.text),
             ["text"] => {
                 let (format, own) = mapping.take().unwrap_or_else(|| panic!("{}: no mapping", block.heading));
@@ -107,7 +107,8 @@ fn every_example_reads_as_the_reference_says() {
                         path => at(&report, path),
                     };
                     if found.as_deref() != Some(expected) {
-                        let told: String = reading.diagnostics.iter().map(|it| render::plain(it, "")).collect();
+                        let told: String =
+                            reading.diagnostics.iter().map(|it| render::plain(it, "")).collect();
                         wrong.push(format!("{}: {path} is {found:?}, not {expected}\n{told}", block.heading));
                     }
                 }

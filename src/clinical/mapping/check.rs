@@ -33,8 +33,11 @@ pub struct Checked {
 pub fn check(files: &BTreeMap<String, String>, names: &[String]) -> Result<Vec<Checked>, Vec<Diagnostic>> {
     let has_outbound = files.contains_key(OUTBOUND_FILE);
     let known: Vec<&str> = lab_names(files).chain(has_outbound.then_some(OUTBOUND)).collect();
-    let unknown: Vec<Diagnostic> =
-        names.iter().filter(|name| !known.contains(&name.as_str())).map(|name| no_such(name, &known)).collect();
+    let unknown: Vec<Diagnostic> = names
+        .iter()
+        .filter(|name| !known.contains(&name.as_str()))
+        .map(|name| no_such(name, &known))
+        .collect();
     if !unknown.is_empty() {
         return Err(unknown);
     }

@@ -89,7 +89,7 @@ pub(super) struct Checked {
 pub(super) fn check(lab: &str, files: &BTreeMap<String, String>) -> Checked {
     let mut found = Vec::new();
     let layers = layers::read(lab, files, &mut found);
-    let is_toml = !has_errors(&found);
+    let is_toml = found.iter().all(|it| it.code != NOT_TOML);
     let own = layers.first().expect("a laboratory's own file is read first, be it empty");
     let mut compiler = Compiler {
         lab,
@@ -100,6 +100,7 @@ pub(super) fn check(lab: &str, files: &BTreeMap<String, String>) -> Checked {
         format: Format::Hl7v2,
         is_xml: false,
         has_columns: false,
+        is_whole: !has_errors(&found),
         diagnostics: found,
         rules: Vec::new(),
         reads: Vec::new(),
@@ -137,6 +138,8 @@ struct Compiler<'a> {
     is_xml: bool,
     /// The section at hand leaves to its columns where its rules read from.
     has_columns: bool,
+    /// Every file that it extends is there.
+    is_whole: bool,
     diagnostics: Vec<Diagnostic>,
     rules: Vec<Rule>,
     reads: Vec<Read>,
@@ -157,6 +160,7 @@ impl<'a> Compiler<'a> {
             is_xml: self.is_xml,
             delimiter: None,
             digest: String::new(),
+            files: Vec::new(),
             rules: Vec::new(),
             by_field: vec![None; Field::ALL.len()],
             panel_extra: Vec::new(),
@@ -170,7 +174,10 @@ impl<'a> Compiler<'a> {
         };
         // What a higher file says stands; a lower one is asked for the rest.
         let mut said: BTreeSet<(String, String)> = BTreeSet::new();
-        let has_columns = self.layers.iter().any(|it| section_of(it.table(), "result").is_some_and(|it| it.contains_key("column")));
+        let has_columns = self
+            .layers
+            .iter()
+            .any(|it| section_of(it.table(), "result").is_some_and(|it| it.contains_key("column")));
         self.each_layer(|compiler, layer| compiler.named_tables(layer.table()));
         self.each_layer(|compiler, layer| {
             let document = layer.table();
@@ -188,14 +195,17 @@ impl<'a> Compiler<'a> {
             compiler.has_columns = false;
         });
         // After the rules of the section, from which a column's take what they do not say.
-        let of_columns = |layer: &&'a Layer<'a>| Some((*layer, section_of(layer.table(), "result")?.get("column")?));
+        let of_columns =
+            |layer: &&'a Layer<'a>| Some((*layer, section_of(layer.table(), "result")?.get("column")?));
         if self.format.is_tree()
             && let Some((layer, node)) = self.layers.iter().find_map(|it| of_columns(&it))
         {
             self.enter(layer);
             mapping.columns = self.columns(node, &mapping);
         }
-        self.completeness(&mapping);
+        if self.is_whole {
+            self.completeness(&mapping);
+        }
         mapping.files = self.covered();
         mapping.digest = self.digest(&mapping.files);
         mapping.rules = std::mem::take(&mut self.rules);
@@ -314,13 +324,15 @@ impl<'a> Compiler<'a> {
         said: &mut BTreeSet<(String, String)>,
     ) {
         let format = self.format;
-        let is_known = |field: &&Field| field.section() == section && (format.is_tree() || !field.is_of_trees_only());
+        let is_known =
+            |field: &&Field| field.section() == section && (format.is_tree() || !field.is_of_trees_only());
         let mut known = Setting::names(section, format);
         known.extend(Field::ALL.iter().filter(is_known).map(|field| field.name()));
         self.check_keys(table, &known, &format!("`[{section}]`"));
         for (key, node) in table {
             let name = key.get_ref().as_ref();
-            let is_said = name != Setting::Extra.name() && !said.insert((section.to_owned(), name.to_owned()));
+            let is_said =
+                name != Setting::Extra.name() && !said.insert((section.to_owned(), name.to_owned()));
             if is_said {
                 continue;
             }

@@ -172,7 +172,8 @@ impl Mapping {
         if self.is_xml {
             let message = "the message is not XML, which the mapping says this laboratory writes";
             let help = "nothing need be done: both are read; write `format = \"hl7v2\"` to be told no more";
-            reading.diagnostics.insert(0, Diagnostic::warning(code::OTHER_WRITING, message).help(help));
+            let told = Diagnostic::warning(code::OTHER_WRITING, message).at("MSH[1]").help(help);
+            reading.diagnostics.insert(0, told);
         }
         reading
     }

@@ -14,13 +14,8 @@ pub use self::verb::Verb;
 
 /// The one version of the language.
 pub const SCHEMA: i64 = 1;
-pub const FORMATS: [&str; 5] = [
-    Format::Csv.as_str(),
-    Format::Fhir.as_str(),
-    Format::Hl7v2.as_str(),
-    HL7V2_XML,
-    Format::Json.as_str(),
-];
+pub const FORMATS: [&str; 5] =
+    [Format::Csv.as_str(), Format::Fhir.as_str(), Format::Hl7v2.as_str(), HL7V2_XML, Format::Json.as_str()];
 /// The laboratory says that it sends HL7 v2 as XML. It is the same language, and the other writing is read too, and told.
 pub const HL7V2_XML: &str = "hl7v2-xml";
 pub const SECTIONS: [&str; 7] = ["message", "patient", "report", "panel", "result", "specimen", "note"];

@@ -186,7 +186,10 @@ mod tests {
         ] {
             assert_eq!(changed(from, &[(name, text, second, number)]), to, "{name} {from}");
         }
-        assert_eq!(changed(" lab-k ", &[("trim", "", "", 0), ("strip_prefix", "lab-", "", 0), ("upper", "", "", 0)]), "K");
+        assert_eq!(
+            changed(" lab-k ", &[("trim", "", "", 0), ("strip_prefix", "lab-", "", 0), ("upper", "", "", 0)]),
+            "K"
+        );
     }
 
     #[test]

@@ -295,7 +295,8 @@ fn check_header(text: &str, header: &[String], kind: TableKind) -> Option<Proble
     let line = text.lines().position(|line| !line.starts_with('#')).map_or(1, |at| at + 1);
     let tell = |message: String, help: String| Some(Problem { line, column: 1, length: 1, message, help });
     let names = || known.iter().map(|it| it.name);
-    if let Some(missing) = known.iter().find(|it| it.is_needed && !header.iter().any(|name| name == it.name)) {
+    if let Some(missing) = known.iter().find(|it| it.is_needed && !header.iter().any(|name| name == it.name))
+    {
         let message = format!("the header has no column `{}`", missing.name);
         return tell(message, format!("write `{}` as the first line that is no comment", kind.header()));
     }

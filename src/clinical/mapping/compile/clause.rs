@@ -42,7 +42,8 @@ impl Compiler<'_> {
         let tests: Vec<_> = table.iter().filter(|(key, _)| key.get_ref().as_ref() != "path").collect();
         let [(key, value)] = tests.as_slice() else {
             let message = "a condition asks one thing of its path";
-            let help = "say `exists = true`, `is = \"…\"` or `is_not = \"…\"`; give `when` a list for more than one";
+            let help =
+                "say `exists = true`, `is = \"…\"` or `is_not = \"…\"`; give `when` a list for more than one";
             self.error(CONTRADICTION, node.span(), message, "one of three belongs here", help);
             return None;
         };

@@ -92,9 +92,12 @@ impl Compiler<'_> {
                 found.push(Diagnostic::warning(code, message).spanning(place("never reached")).help(help));
             }
             if !can_be_looked_up(rule, sent) {
-                let message = format!("no text is `{sent}` after the rule's `transform`, so this row never serves");
+                let message =
+                    format!("no text is `{sent}` after the rule's `transform`, so this row never serves");
                 let help = "write the row as it is after the transform";
-                found.push(Diagnostic::warning(ENTRY_NEVER, message).spanning(place("never reached")).help(help));
+                found.push(
+                    Diagnostic::warning(ENTRY_NEVER, message).spanning(place("never reached")).help(help),
+                );
             }
             if table.kind() == TableKind::Codes && !row.target.is_empty() {
                 let Some(name) = row.display.as_deref() else { continue };
@@ -105,7 +108,9 @@ impl Compiler<'_> {
                             row.target, first.line
                         );
                         let help = "look the code up; where both mean one test, give both rows one name";
-                        found.push(Diagnostic::warning(TWO_TESTS, message).spanning(place("or this one")).help(help));
+                        found.push(
+                            Diagnostic::warning(TWO_TESTS, message).spanning(place("or this one")).help(help),
+                        );
                     }
                     Some(_) => {}
                     None => drop(names.insert(&row.target, (name, row))),
@@ -132,7 +137,8 @@ impl Compiler<'_> {
         for (place, ignore) in mapping.ignores.iter().enumerate() {
             let read = self.reads.iter().find(|read| {
                 let rule = mapping.rules.get(read.number);
-                let always = rule.is_some_and(|rule| rule.more.as_ref().is_none_or(|more| more.when.is_empty()));
+                let always =
+                    rule.is_some_and(|rule| rule.more.as_ref().is_none_or(|more| more.when.is_empty()));
                 always && covers(&read.path, &ignore.path)
             });
             let mut tell = |message: String, help: String, label: &str| {
@@ -179,10 +185,13 @@ fn out_of_reach(read: &Read) -> Option<Diagnostic> {
         },
         Path::Tree(path) => {
             let root = path.root_type().filter(|root| !DOCUMENTS.contains(root))?;
-            let inner: String = path.to_string().split_once('.').map_or_else(String::new, |(_, it)| it.to_owned());
+            let inner: String =
+                path.to_string().split_once('.').map_or_else(String::new, |(_, it)| it.to_owned());
             (
                 OUT_OF_REACH,
-                format!("`{path}` never matches: a path that begins with a type begins at the document, which is no {root}"),
+                format!(
+                    "`{path}` never matches: a path that begins with a type begins at the document, which is no {root}"
+                ),
                 "begins at the document",
                 format!("write it from the place at hand: `{inner}`"),
             )
@@ -198,7 +207,11 @@ fn twice(read: &Read, earlier: &[Read]) -> Option<Diagnostic> {
     earlier.iter().find(is_known)?;
     let message = format!("`{}` reads `{}` already, so this adds nothing", read.rule, read.path);
     let span = Span { label: "the second time".to_owned(), ..read.at.clone() };
-    Some(Diagnostic::warning(TWICE, message).spanning(span).help("take one of the two out, or name another path"))
+    Some(
+        Diagnostic::warning(TWICE, message)
+            .spanning(span)
+            .help("take one of the two out, or name another path"),
+    )
 }
 
 /// Whether a path always reads the whole field that another names.
@@ -219,9 +232,11 @@ fn unreachable_entries(rule: &Rule) -> Vec<Diagnostic> {
     let Lookup::Map(entries) = &rule.lookup else { return Vec::new() };
     let never = entries.iter().filter(|(sent, _)| sent.trim() != sent || !can_be_looked_up(rule, sent));
     let told = never.map(|(sent, word)| {
-        let message = format!("no text is `{sent}` when the map is asked, so `{word}` is never reached by it");
+        let message =
+            format!("no text is `{sent}` when the map is asked, so `{word}` is never reached by it");
         let span = rule.lookup_span.clone().unwrap_or_else(|| rule.span.clone());
-        let help = "write the entry without white space at its ends, and as it is after the rule's `transform`";
+        let help =
+            "write the entry without white space at its ends, and as it is after the rule's `transform`";
         Diagnostic::warning(ENTRY_NEVER, message)
             .spanning(Span { label: format!("`{sent}` stands here"), ..span })
             .help(help)

@@ -70,13 +70,7 @@ impl Compiler<'_> {
         ids.first().copied()
     }
 
-    fn one_rule(
-        &mut self,
-        name: &str,
-        kind: Kind,
-        key: Range<usize>,
-        node: &Node<'_>,
-    ) -> Option<RuleId> {
+    fn one_rule(&mut self, name: &str, kind: Kind, key: Range<usize>, node: &Node<'_>) -> Option<RuleId> {
         let id = RuleId(u16::try_from(self.rules.len()).ok()?);
         let mut rule = Rule {
             id,
@@ -174,7 +168,8 @@ impl Compiler<'_> {
             }
             // Of a report's own number it is asked always.
             Verb::Required => {
-                rule.required = self.flag(node, key).unwrap_or_default() && rule.name != "report.filler_number";
+                rule.required =
+                    self.flag(node, key).unwrap_or_default() && rule.name != "report.filler_number";
             }
             Verb::As => rule.as_date = self.word(verb, node) == Some("date"),
             Verb::Check => rule.check_nhs_number = self.word(verb, node).is_some(),
@@ -221,7 +216,10 @@ impl Compiler<'_> {
     pub(super) fn when(&mut self, rule: &mut Rule, node: &Node<'_>) {
         let conditions = self.conditions(node);
         if let Some(condition) = condition::contradict(&conditions) {
-            let message = format!("no message can fulfil this `when`: what it asks of `{}` excludes itself", condition.path);
+            let message = format!(
+                "no message can fulfil this `when`: what it asks of `{}` excludes itself",
+                condition.path
+            );
             let help = "take one of the conditions out, or make two rules of it";
             self.warn(NEVER, node.span(), message, "never holds", help);
         }

@@ -148,11 +148,7 @@ impl Compiler<'_> {
     }
 
     /// Tells what is wrong with rows that stand in the file at hand, each at its own place.
-    fn sound(
-        &mut self,
-        table: Result<Table, Vec<Problem>>,
-        spans: &[Range<usize>],
-    ) -> Option<Arc<Table>> {
+    fn sound(&mut self, table: Result<Table, Vec<Problem>>, spans: &[Range<usize>]) -> Option<Arc<Table>> {
         let problems = match table {
             Ok(table) => return Some(Arc::new(table)),
             Err(problems) => problems,
@@ -209,7 +205,9 @@ impl Compiler<'_> {
     fn no_table(&mut self, name: &str, shown: &str, kind: TableKind, at: Range<usize>) {
         let own = format!("labs/{}/", self.lab);
         let mut known: Vec<&str> = self.named.iter().map(|it| it.name.as_str()).collect();
-        known.extend(self.files.keys().filter_map(|it| it.strip_prefix(&own)).filter(|it| it.ends_with(".csv")));
+        known.extend(
+            self.files.keys().filter_map(|it| it.strip_prefix(&own)).filter(|it| it.ends_with(".csv")),
+        );
         let help = match nearest(name, known) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("make {shown}, with the first line `{}`", kind.header()),

@@ -115,9 +115,8 @@ impl<'a> Gaps<'a> {
     pub(super) fn not_a_time(&mut self, decision: Decision, wanted: &str, at: impl Display) {
         let message = format!("not a date or time as `{wanted}` has it");
         let declared = if wanted.contains("DD/") { wanted } else { "DD/MM/YYYY" };
-        let help = format!(
-            "ask the sender to write it so, or declare how it is written: `format = \"{declared}\"`"
-        );
+        let help =
+            format!("ask the sender to write it so, or declare how it is written: `format = \"{declared}\"`");
         self.decide(decision, Diagnostic::error(code::NOT_A_TIME, message).at(at.to_string()).help(help));
     }
 
@@ -246,9 +245,14 @@ impl<'a> Gaps<'a> {
             | Value::Moment { .. }
             | Value::Text { .. } => return true,
         };
-        let mut bounds: Vec<&mut Number> =
-            range.into_iter().flat_map(|range| [range.low.as_mut(), range.high.as_mut()]).flatten().collect();
-        if is_exact && scale(&mut bounds) {
+        if is_exact {
+            if let Some(range) = range {
+                let times = |bound: &Option<Number>| bound.as_ref().and_then(|it| it.times(factor));
+                let (low, high) = (times(&range.low), times(&range.high));
+                let is_whole = low.is_some() == range.low.is_some() && high.is_some() == range.high.is_some();
+                // A range of which one bound cannot be told is text, as it was sent.
+                (range.low, range.high) = if is_whole { (low, high) } else { (None, None) };
+            }
             return true;
         }
         let message = "the value cannot be brought into its UCUM unit exactly";

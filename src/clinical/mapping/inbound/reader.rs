@@ -119,7 +119,8 @@ impl<'a, 'm> Reader<'a, 'm> {
     ) -> Option<(RuleId, &'a Rule)> {
         let (mut id, mut rule) = rule;
         while let Some(more) = &rule.more {
-            let unmet = more.when.iter().filter(|it| !it.test.holds(&self.considered(&it.path, scope))).count();
+            let unmet =
+                more.when.iter().filter(|it| !it.test.holds(&self.considered(&it.path, scope))).count();
             if unmet == 0 {
                 break;
             }

@@ -74,7 +74,9 @@ fn definitions() -> Value {
 
 fn section_schema(section: &str) -> Value {
     let mut properties = Map::new();
-    for setting in Setting::ALL.iter().filter(|it| Format::ALL.iter().any(|format| it.takes(section, *format))) {
+    for setting in
+        Setting::ALL.iter().filter(|it| Format::ALL.iter().any(|format| it.takes(section, *format)))
+    {
         properties.insert(setting.name().into(), described(shape(setting.shape()), setting.about()));
     }
     for field in Field::ALL.iter().filter(|field| field.section() == section) {
@@ -89,7 +91,9 @@ fn column_schema() -> Value {
     properties
         .insert("column".into(), json!({ "type": "string", "description": "the column of its values" }));
     properties.insert(Verb::When.name().into(), described(shape(Shape::Conditions), Verb::When.about()));
-    for field in Field::ALL.iter().filter(|field| field.section() == "result" && **field != Field::ResultValue) {
+    for field in
+        Field::ALL.iter().filter(|field| field.section() == "result" && **field != Field::ResultValue)
+    {
         properties.insert(field.name().into(), described(reference(&field.path()), field.about()));
     }
     json!({ "type": "array", "items": {

@@ -29,11 +29,14 @@ pub fn rehearse(file: &str, text: &str) -> Vec<Diagnostic> {
     let source = Source { file, text };
     let key = MarkerKey::new([0; 32]);
     let mut found: Vec<Diagnostic> = Vec::new();
-    for (name, case) in [("a case with all it can have", fullest()), ("a case with the least it must have", barest())] {
+    for (name, case) in
+        [("a case with all it can have", fullest()), ("a case with the least it must have", barest())]
+    {
         let settings = Settings { marker_key: &key, notes: true };
         for problem in mapping.plan(&case, &settings).err().into_iter().flatten() {
             let call = mapping.calls.iter().find(|call| problem.message.contains(&format!("`{}`", call.id)));
-            let place = call.and_then(|call| text.find(&format!("\"{}\"", call.id)).map(|at| (at, call.id.len() + 2)));
+            let place = call
+                .and_then(|call| text.find(&format!("\"{}\"", call.id)).map(|at| (at, call.id.len() + 2)));
             let span = place.map(|(at, length)| source.span(at..at + length, "this call"));
             let message = format!("{name} would be held: {}", problem.message);
             if found.iter().all(|it| !it.message.ends_with(&problem.message)) {
@@ -108,10 +111,13 @@ mod tests {
 
     #[test]
     fn a_body_that_the_shape_refuses_is_told_at_its_call() {
-        let needy = TEXT.replace("{ path = \"report.collected_on\", optional = true }", "\"report.collected_on\"");
+        let needy =
+            TEXT.replace("{ path = \"report.collected_on\", optional = true }", "\"report.collected_on\"");
         let found = rehearse(FILE, &needy);
         assert_eq!(found.len(), 1, "{found:?}");
-        assert!(found[0].message.contains("the least it must have") && found[0].message.contains("collected_on"));
+        assert!(
+            found[0].message.contains("the least it must have") && found[0].message.contains("collected_on")
+        );
         assert!(found[0].span.as_ref().unwrap().text.contains("\"note\""));
         let long = TEXT.replace("Blood test report{?", &format!("{}{{?", "Blood test report ".repeat(14)));
         assert!(rehearse(FILE, &long).iter().any(|it| it.message.contains("255")));

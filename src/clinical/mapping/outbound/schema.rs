@@ -38,7 +38,10 @@ fn call(path: &str, body: &Value) -> Value {
         &["id", "method", "path", "body"],
         [
             ("id", json!({ "type": "string", "description": "names the call; part of its marker" })),
-            ("when", json!({ "enum": names(&WHEN), "description": "when the call is planned; always, where it does not say" })),
+            (
+                "when",
+                json!({ "enum": names(&WHEN), "description": "when the call is planned; always, where it does not say" }),
+            ),
             ("method", json!({ "const": "POST" })),
             ("path", json!({ "const": path })),
             ("body", body.clone()),

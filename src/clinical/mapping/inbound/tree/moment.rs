@@ -19,7 +19,8 @@ impl Reader<'_, '_> {
         let decision = rule.1.unmapped.unwrap_or(unsaid);
         if let Some(sent) = self.text_at(at).filter(|_| rule.1.more.is_some()) {
             let changed = rule.1.changed(sent);
-            let iso = self.iso(changed.trim(), at, rule.1.as_date, rule.1.date_format.as_deref(), decision)?;
+            let iso =
+                self.iso(changed.trim(), at, rule.1.as_date, rule.1.date_format.as_deref(), decision)?;
             return Some(Moment { sent: sent.to_owned(), iso });
         }
         self.moment_at(at, rule.1.as_date, rule.1.date_format.as_deref(), decision)
@@ -52,7 +53,9 @@ impl Reader<'_, '_> {
         decision: Decision,
     ) -> Option<String> {
         let read = match format {
-            Some(format) => date_format::digits(sent, format).and_then(|digits| digits.parse().ok()).map(|it| (it, "")),
+            Some(format) => {
+                date_format::digits(sent, format).and_then(|digits| digits.parse().ok()).map(|it| (it, ""))
+            }
             None => of_iso(sent),
         };
         let Some((stamp, fraction)): Option<(Timestamp, &str)> = read else {

@@ -97,14 +97,11 @@ impl<'a, 'n> Reader<'a, 'n> {
     }
 
     /// Of a rule's alternatives the first whose conditions hold.
-    pub(super) fn chosen(
-        &mut self,
-        rule: (RuleId, &'a Rule),
-        scope: Scope,
-    ) -> Option<(RuleId, &'a Rule)> {
+    pub(super) fn chosen(&mut self, rule: (RuleId, &'a Rule), scope: Scope) -> Option<(RuleId, &'a Rule)> {
         let (mut id, mut rule) = rule;
         while let Some(more) = &rule.more {
-            let unmet = more.when.iter().filter(|it| !it.test.holds(&self.considered(&it.path, scope))).count();
+            let unmet =
+                more.when.iter().filter(|it| !it.test.holds(&self.considered(&it.path, scope))).count();
             if unmet == 0 {
                 break;
             }
