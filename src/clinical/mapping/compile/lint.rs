@@ -169,7 +169,7 @@ fn out_of_reach(read: &Read) -> Option<Diagnostic> {
                 "stands in an order",
                 format!("read it in `[report]` or `[panel]`, whose group has {}", path.segment()),
             ),
-            ("patient" | "report" | "panel", "OBX") | ("specimen" | "note", "OBX") => (
+            ("patient" | "report" | "panel" | "specimen" | "note", "OBX") => (
                 FIRST_ONLY,
                 format!("`{path}` is that of the first result of the order, whichever that is"),
                 "of the first OBX only",

@@ -91,7 +91,7 @@ verbs! {
             "how the laboratory writes decimals; with `comma` a point is no number";
         Display = "display", Shape::Path, |kind, format| kind == Kind::Code && format.is_tree(),
             "where the words for a code stand";
-        EachOf = "each_of", Shape::Paths, |kind, format| kind.holds_many(format),
+        EachOf = "each_of", Shape::Paths, Kind::holds_many,
             "paths that are all read, for fields that hold many";
         Fallback = "fallback", Shape::Paths, |kind, format| !kind.holds_many(format) && !(kind == Kind::Value && !format.is_tree()),
             "paths read only where the others are empty; using one is told";
