@@ -31,7 +31,7 @@ const DIGEST_SHOWN: usize = 12;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  gateway mapping coverage --lab inuvi samples/\n  gateway mapping coverage --stored --since 2026-03-01 --config gateway.toml\n\nExit status: 0 when nothing that these messages hold waits for a rule or a row; 1 when a field, code, unit or word\nthat holds its message is not read, or a message could not be read at all; 2 usage or configuration."
+    after_help = "Examples:\n  gateway mapping coverage --lab north samples/\n  gateway mapping coverage --stored --since 2026-03-01 --config gateway.toml\n\nExit status: 0 when nothing that these messages hold waits for a rule or a row; 1 when a field, code, unit or word\nthat holds its message is not read, or a message could not be read at all; 2 usage or configuration."
 )]
 pub(crate) struct Arguments {
     #[command(flatten)]

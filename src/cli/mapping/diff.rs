@@ -29,7 +29,7 @@ use crate::diagnostic::Diagnostic;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  gateway mapping diff mappings/ /tmp/new-mappings --stored --since 2026-02-01 --config gateway.toml\n  gateway mapping diff mappings/labs/inuvi /tmp/inuvi samples/\n  gateway mapping diff 3f9c21ab mappings/labs/inuvi --stored --lab inuvi --config gateway.toml\n\nExit status: 0 when a clinician would see nothing else, 1 when something clinical changes or a message could not be\ncompared, 2 usage or configuration."
+    after_help = "Examples:\n  gateway mapping diff mappings/ /tmp/new-mappings --stored --since 2026-02-01 --config gateway.toml\n  gateway mapping diff mappings/labs/north /tmp/north samples/\n  gateway mapping diff 3f9c21ab mappings/labs/north --stored --lab north --config gateway.toml\n\nExit status: 0 when a clinician would see nothing else, 1 when something clinical changes or a message could not be\ncompared, 2 usage or configuration."
 )]
 pub(crate) struct Arguments {
     /// The mappings of now: a folder with labs/ in it, one laboratory's folder, or a digest that the store remembers.
