@@ -6,6 +6,7 @@ use crate::clinical::attachment;
 use crate::clinical::mapping::language::Field;
 use crate::clinical::mapping::language::Kind;
 use crate::clinical::mapping::plan::Mapping;
+use crate::clinical::mapping::plan::Path;
 use crate::clinical::mapping::plan::Rule;
 
 /// What becomes of one leaf of a message.
@@ -172,11 +173,20 @@ pub(super) fn of_fhir_structure(names: &[&str]) -> Option<Treatment> {
 
 /// Values by which the mapping's paths choose: `NH` of `PID-3[type=NH].1`.
 pub(super) fn choosing_words(mapping: &Mapping) -> Vec<String> {
-    let mut words = Vec::new();
-    for rule in &mapping.rules {
-        for path in rule.sources.iter().chain(&rule.fallback).chain(&rule.display) {
-            words.extend(path.choosing_words());
-        }
-    }
-    words
+    let of_rule = |rule: &Rule| -> Vec<String> {
+        let paths = rule.sources.iter().chain(&rule.fallback).chain(&rule.display);
+        paths.flat_map(Path::choosing_words).collect()
+    };
+    let anchors = &mapping.anchors;
+    let sections = [
+        &anchors.report,
+        &anchors.patient,
+        &anchors.panel,
+        &anchors.result,
+        &anchors.members,
+        &anchors.specimen,
+        &anchors.note,
+    ];
+    let of_sections = sections.into_iter().flatten().flat_map(|it| Path::Tree(it.clone()).choosing_words());
+    mapping.rules.iter().flat_map(of_rule).chain(of_sections).collect()
 }
