@@ -70,6 +70,9 @@ const MEASURE_DIGITS_MAX: usize = 8;
 /// Digits of a day or year beside the name of a month; with more it is a whole date.
 const MONTH_DIGITS_MAX: usize = 4;
 
+/// The longest word of those tables but one.
+const TABLE_WORD_CHARS_MAX: usize = 5;
+
 /// What is done with a leaf.
 enum Decision {
     Keep,
@@ -145,6 +148,7 @@ impl Disguise<'_> {
         let number = is_whole.then(|| checked_number(&text)).flatten();
         let declared = match &leaf.treatment {
             Treatment::Keep | Treatment::Document(_) => return Decision::Keep,
+            Treatment::Word if is_of_table(&text) => return Decision::Keep,
             Treatment::Measure { is_number } if stays_as_value(&text, *is_number) => return Decision::Keep,
             Treatment::Date(form) => Some(form.as_deref()),
             _ => None,
@@ -205,6 +209,11 @@ impl Disguise<'_> {
         leaf.treatment == Treatment::Reference
             && (REFERENCE_WORDS.contains(&word) || self.types.iter().any(|it| it == word))
     }
+}
+
+/// `MR`, `PRN`, `HOME`: the words of HL7's tables 0190, 0200, 0201, 0202 and 0203.
+fn is_of_table(text: &str) -> bool {
+    text == "Internet" || text.len() <= TABLE_WORD_CHARS_MAX && text.bytes().all(|it| it.is_ascii_uppercase())
 }
 
 enum Checked {

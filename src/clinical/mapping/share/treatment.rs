@@ -26,6 +26,8 @@ pub(super) enum Treatment {
     },
     /// A reference: its schemes and types stay, so that it leads where it led.
     Reference,
+    /// A word of one of HL7's tables; what does not look like one is hidden.
+    Word,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,7 +46,8 @@ impl Treatment {
             Self::Document(_) => 3,
             Self::Date(_) => 4,
             Self::Measure { .. } => 5,
-            Self::Keep => 6,
+            Self::Word => 6,
+            Self::Keep => 7,
         };
         if rank(&other) < rank(&self) { other } else { self }
     }
@@ -96,11 +99,10 @@ pub(super) fn of_component(
         (Kind::Moment, 1) => Treatment::Date(rule.date_format.clone()),
         (Kind::Value, _) => of_value(component, declared),
         // What kind of identifier, name, address or number it is: tables 0200, 0190, 0201, 0202 and 0203.
-        (Kind::Moment, _)
-        | (Kind::NhsNumber | Kind::Identifiers, 3 | 5)
+        (Kind::NhsNumber | Kind::Identifiers, 3 | 5)
         | (Kind::Names | Kind::Addresses, 7)
-        | (Kind::Telecoms, 2 | 3) => Treatment::Keep,
-        _ if field == Field::ResultSubId => Treatment::Keep,
+        | (Kind::Telecoms, 2 | 3) => Treatment::Word,
+        _ if matches!(kind, Kind::Moment) || field == Field::ResultSubId => Treatment::Keep,
         _ => Treatment::Hide,
     }
 }
