@@ -3,23 +3,21 @@
 //! First the doors close (a message being kept is still answered), then the lanes; what they had begun is in the store
 //! and goes on at the next start.
 
-use std::collections::BTreeMap;
+mod watch;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
+use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::clinical::interpret::rules::Knowledge;
-use crate::clinical::mapping::Catalog;
-use crate::clinical::mapping::outbound;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::library;
-use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
 use crate::http;
 use crate::http::admin;
@@ -39,7 +37,9 @@ use crate::pipeline::feeds::silence;
 use crate::pipeline::fetches::Fetches;
 use crate::pipeline::intake::Intake;
 use crate::pipeline::mappings;
-use crate::pipeline::mappings::Files;
+use crate::pipeline::mappings::Loaded;
+use crate::pipeline::mappings::Mappings;
+use crate::pipeline::mappings::Source;
 use crate::pipeline::sessions::Sessions;
 use crate::pipeline::shutdown;
 use crate::pipeline::shutdown::Stop;
@@ -50,6 +50,8 @@ use crate::store::Embedded;
 use crate::store::Store;
 use crate::store::embedded;
 use crate::telemetry::Chain;
+
+pub use crate::pipeline::mappings::Compiled;
 
 /// Why a gateway did not start.
 #[derive(Debug)]
@@ -65,14 +67,6 @@ impl From<anyhow::Error> for Error {
     }
 }
 
-/// What the mapping folder compiles to.
-#[derive(Debug)]
-pub struct Compiled {
-    pub catalog: Catalog,
-    pub knowledge: Knowledge,
-    pub outbound: outbound::Mapping,
-}
-
 impl Compiled {
     /// Compiles the embedded files, or those of a folder.
     ///
@@ -81,41 +75,16 @@ impl Compiled {
     pub fn read(directory: Option<&Path>) -> Result<Self, Vec<Diagnostic>> {
         Self::compile(&library::library(directory)?)
     }
-
-    /// Compiles the texts of a mapping folder, by their names below it.
-    ///
-    /// # Errors
-    /// Every problem of every file, at once.
-    pub fn compile(files: &Files) -> Result<Self, Vec<Diagnostic>> {
-        let mut found = Vec::new();
-        let catalog = Catalog::compile(files).map_err(|it| found.extend(it)).ok();
-        let knowledge = Knowledge::compile(&below(files, "knowledge/")).map_err(|it| found.extend(it)).ok();
-        let outbound = compile_outbound(files).map_err(|it| found.extend(it)).ok();
-        match (catalog, knowledge, outbound) {
-            (Some(catalog), Some(knowledge), Some(outbound)) => Ok(Self { catalog, knowledge, outbound }),
-            _ => Err(found),
-        }
-    }
 }
 
-/// The files of one folder, by their names within it.
-fn below(files: &BTreeMap<String, String>, folder: &str) -> BTreeMap<String, String> {
-    let inside =
-        |(name, text): (&String, &String)| Some((name.strip_prefix(folder)?.to_owned(), text.clone()));
-    files.iter().filter_map(inside).collect()
-}
-
-/// Where the outbound mapping stands in the mapping folder.
-const OUTBOUND_FILE: &str = "cliniko/mapping.toml";
-
-fn compile_outbound(files: &BTreeMap<String, String>) -> Result<outbound::Mapping, Vec<Diagnostic>> {
-    let text = files.get(OUTBOUND_FILE).ok_or_else(|| {
-        vec![
-            Diagnostic::error(Code::new("C014"), format!("the mapping folder has no `{OUTBOUND_FILE}`"))
-                .help("copy it from the sources, and change it there"),
-        ]
-    })?;
-    outbound::Mapping::compile(OUTBOUND_FILE, text)
+/// The mappings of a folder, or without one those in the binary, ready to serve.
+///
+/// # Errors
+/// Every problem of every file, at once.
+pub fn mappings(directory: Option<PathBuf>, now: Timestamp) -> Result<Mappings, Vec<Diagnostic>> {
+    let source = Source { directory, read: library::library };
+    let loaded = Loaded::compile(source.files()?, now, None)?;
+    Ok(Mappings::new(source, loaded))
 }
 
 /// A gateway that serves.
@@ -139,10 +108,11 @@ pub async fn start(
     clock: Arc<dyn Clock>,
     demo: Option<http::Demo>,
 ) -> Result<Running, Error> {
-    let files = library::library(config.mappings_directory.as_deref()).map_err(Error::Rejected)?;
-    let Compiled { catalog, knowledge, outbound } = Compiled::compile(&files).map_err(Error::Rejected)?;
+    // Looked at before it is read: what changes meanwhile is seen as a change.
+    let watched = config.mappings_directory.clone().map(|it| (library::look(&it), it));
+    let mappings = mappings(config.mappings_directory.clone(), clock.now()).map_err(Error::Rejected)?;
     let store = Arc::new(open(&config).await?);
-    remember(&store, clock.as_ref(), &catalog, &files).await.context("cannot remember the mappings")?;
+    remember(&store, &mappings).await.context("cannot remember the mappings")?;
     let directory = config.store_directory;
     let sessions = Sessions::open(Arc::clone(&store), Arc::clone(&clock), config.http.session)
         .await
@@ -157,9 +127,7 @@ pub async fn start(
         store,
         clock,
         feeds: config.feeds,
-        catalog,
-        knowledge,
-        outbound,
+        mappings,
         dangerous_test_nhs_numbers: config.dangerous_test_nhs_numbers,
         wake: Wake::default(),
         awaited: Awaited::default(),
@@ -191,6 +159,9 @@ pub async fn start(
         let fetches = Fetches::new(Arc::clone(&pipeline), feed);
         doors.spawn(sftp_poll::run(poll, fetches, shutdown.clone()));
     }
+    if let Some((look, directory)) = watched {
+        doors.spawn(watch::run(Arc::clone(&pipeline), directory, look, shutdown.clone()));
+    }
     doors.spawn(admin::serve(owner, admin::router(Arc::clone(&pipeline)), shutdown));
     let lanes = lanes(&pipeline);
     let socket = directory.join(admin::SOCKET_NAME);
@@ -209,13 +180,9 @@ pub async fn start(
 }
 
 /// Keeps the mappings, so that what they read can be read so again.
-async fn remember(
-    store: &Store,
-    clock: &dyn Clock,
-    catalog: &Catalog,
-    files: &Files,
-) -> Result<(), store::Error> {
-    let change = mappings::remembering(store, clock.now(), catalog, files)?;
+async fn remember(store: &Store, mappings: &Mappings) -> Result<(), store::Error> {
+    let loaded = mappings.loaded();
+    let change = mappings::remembering(store, loaded.at, &loaded.compiled.catalog, &loaded.files)?;
     store.commit(change).await.map(drop)
 }
 

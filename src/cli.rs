@@ -66,6 +66,8 @@ enum Command {
     /// Be a Cliniko on the wire.
     #[command(subcommand)]
     Simulate(simulate::Command),
+    /// Mapping files: draft, check, test and explain them; what runs, and changing it.
+    Mapping(mapping::Arguments),
     /// The messages kept: list them, or show the journey of one.
     #[command(subcommand)]
     Message(message::Command),
@@ -155,7 +157,7 @@ impl ConfigArguments {
     }
 }
 
-fn environment() -> BTreeMap<String, String> {
+pub(crate) fn environment() -> BTreeMap<String, String> {
     // A variable that is not UTF-8 cannot name or hold anything of ours; that of `--config` is the command line's own.
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -194,6 +196,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Mapping(it) => mapping::run(&it, format),
         Command::Send(it) => send::run(&it, format),
         Command::Simulate(it) => simulate::run(&it, format),
+        Command::Mapping(it) => mapping::run(&it, format),
         Command::Message(it) => message::run(&it, format),
         Command::Audit(it) => audit::run(&it, format),
         Command::Clinic(it) => clinic::run(&it, format),

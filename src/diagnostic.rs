@@ -73,6 +73,33 @@ pub struct Span {
     pub label: String,
 }
 
+/// A row that a table of a mapping does not have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissingRow {
+    /// The table's file, such as `mappings/labs/north/codes.csv`.
+    pub table: String,
+    pub kind: RowKind,
+    /// What the laboratory sent, letter by letter.
+    pub sent: String,
+}
+
+/// What a row gives a meaning to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RowKind {
+    Code,
+    Unit,
+}
+
+impl RowKind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Code => "code",
+            Self::Unit => "unit",
+        }
+    }
+}
+
 /// One thing worth telling, complete enough to act on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnostic {
@@ -89,6 +116,9 @@ pub struct Diagnostic {
     /// Further facts, such as `held: nothing was sent on`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub facts: Vec<String>,
+    /// The row that would mend it, where one would.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row: Option<Box<MissingRow>>,
     /// How to fix it; where possible a command or a line to paste.
     pub help: String,
 }
@@ -102,6 +132,7 @@ impl Diagnostic {
             message: message.into(),
             span: None,
             facts: Vec::new(),
+            row: None,
             help: String::new(),
         }
     }
@@ -133,6 +164,12 @@ impl Diagnostic {
     #[must_use]
     pub fn fact(mut self, fact: impl Into<String>) -> Self {
         self.facts.push(fact.into());
+        self
+    }
+
+    #[must_use]
+    pub fn missing(mut self, row: MissingRow) -> Self {
+        self.row = Some(Box::new(row));
         self
     }
 

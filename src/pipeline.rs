@@ -31,14 +31,12 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use crate::clinical::interpret::rules::Knowledge;
-use crate::clinical::mapping::Catalog;
-use crate::clinical::mapping::outbound;
 use crate::clock::Clock;
 use crate::clock::Id;
 use crate::pipeline::accounts::Accounts;
 use crate::pipeline::application_ack::Awaited;
 use crate::pipeline::feeds::Feeds;
+use crate::pipeline::mappings::Mappings;
 use crate::store::Store;
 
 /// What every step works with.
@@ -47,9 +45,7 @@ pub struct Pipeline {
     pub store: Arc<Store>,
     pub clock: Arc<dyn Clock>,
     pub feeds: Feeds,
-    pub catalog: Catalog,
-    pub knowledge: Knowledge,
-    pub outbound: outbound::Mapping,
+    pub mappings: Mappings,
     pub accounts: Accounts,
     /// Accept NHS numbers of the 9xx range; never for real patients.
     pub dangerous_test_nhs_numbers: bool,

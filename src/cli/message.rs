@@ -49,7 +49,7 @@ pub(crate) enum Command {
     /// Show the journey of one message, or its exact bytes.
     #[command(after_help = "Example: gateway message show 01JH8Z3K5T6V7W8X9Y0Z1A2B3C --raw > message.hl7")]
     Show(Show),
-    /// Read held or rejected messages again, in the order received, with the mappings and feeds of now.
+    /// Read held or rejected messages again, in the order received, with the feeds of now.
     #[command(
         after_help = "Example: gateway message replay --held --feed north-mllp --code T014 --dry-run\n         gateway message replay 01JH8Z3K5T6V7W8X9Y0Z1A2B3C"
     )]
@@ -58,6 +58,9 @@ pub(crate) enum Command {
         config: ConfigArguments,
         #[command(flatten)]
         pick: bulk::Pick,
+        /// With which mapping: that of now, or the one that read the message last, as it was then.
+        #[arg(long, value_name = "WHICH", value_enum, default_value_t = bulk::Mapping::Now)]
+        mapping: bulk::Mapping,
     },
     /// Close held or rejected messages that nobody will mend; their bytes stay.
     #[command(
@@ -206,7 +209,9 @@ pub(crate) fn run(command: &Command, format: Format) -> super::Result {
             ask(config, async |owner| list(owner, &path, format).await)?;
         }
         Command::Show(it) | Command::Quarantine(Quarantine::Show(it)) => show(it, format)?,
-        Command::Replay { config, pick } => return bulk::run(config, pick, &bulk::Verb::Replay, format),
+        Command::Replay { config, pick, mapping } => {
+            return bulk::run(config, pick, &bulk::Verb::Replay { mapping: *mapping }, format);
+        }
         Command::Discard { config, pick, reason }
         | Command::Quarantine(Quarantine::Discard { config, pick, reason }) => {
             return bulk::run(config, pick, &bulk::Verb::Discard { reason: reason.clone() }, format);
@@ -334,6 +339,7 @@ fn journey(it: &Value, format: Format) {
         "bytes",
         "ack",
         "state",
+        "mapping",
         "discarded",
         "discard_reason",
     ] {

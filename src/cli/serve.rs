@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use serde_json::json;
+use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 
@@ -16,7 +17,10 @@ use crate::cli::Format;
 use crate::cli::Outcome;
 use crate::cli::output;
 use crate::clock::SystemClock;
+use crate::pipeline::Pipeline;
+use crate::pipeline::mappings;
 use crate::telemetry;
+use crate::telemetry::Chain;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -34,6 +38,8 @@ pub(crate) fn run(arguments: &Arguments, format: Format) -> super::Result {
     let few = handles::raise(config.mllp.connections_max);
     output::diagnostics(few.as_slice(), "configuration", format);
     runtime()?.block_on(async {
+        // Before anything else: a signal that nobody waits for ends the process.
+        let hung_up = signal(SignalKind::hangup())?;
         let running = app::start(config, Arc::new(SystemClock::new()), None).await.map_err(Failure::from)?;
         let address = |it: Option<std::net::SocketAddr>| it.map(|it| it.to_string());
         output::json(&json!({
@@ -43,10 +49,21 @@ pub(crate) fn run(arguments: &Arguments, format: Format) -> super::Result {
             "http": format!("http://{}", running.http),
             "sftp": address(running.sftp),
         }));
+        let reloading = tokio::spawn(reload_when_hung_up(Arc::clone(&running.pipeline), hung_up));
         interrupted().await?;
+        reloading.abort();
         running.stop().await;
         Ok(Outcome::Done)
     })
+}
+
+/// SIGHUP, as for most servers, means: read your files again. What came of it is in the log.
+async fn reload_when_hung_up(pipeline: Arc<Pipeline>, mut hung_up: Signal) {
+    while hung_up.recv().await.is_some() {
+        if let Err(error) = mappings::reload(&pipeline, "SIGHUP").await {
+            tracing::error!(error = %Chain(&error), "could not load the mappings anew");
+        }
+    }
 }
 
 impl From<app::Error> for Failure {

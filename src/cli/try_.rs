@@ -3,7 +3,7 @@
 //! What intake would reject is rejected here, by the same rules, save those that need a feed. A panic in one message
 //! holds that message alone.
 
-mod plan;
+pub(crate) mod plan;
 mod reading;
 mod summary;
 
@@ -104,6 +104,7 @@ pub(crate) fn document(compiled: &Compiled, stage: Stage, reports: &[Report]) ->
     reading::document(compiled, stage, reports) + "\n"
 }
 
+/// A laboratory that no mapping is for.
 pub(crate) fn no_such_lab(lab: &str, catalog: &Catalog) -> Diagnostic {
     let known: Vec<&str> = catalog.names().collect();
     let help = nearest(lab, known.iter().copied())

@@ -4,11 +4,13 @@
 //! ends with every populated field used, ignored by a named rule, or told of. Nothing is defaulted or dropped in
 //! silence, nothing here reads a file, tells the time or knows a laboratory by name.
 //! Start at [`Catalog::compile`] (the files), then [`Mapping::read`] (a message) and [`Reading`] (what came of it).
-//! The language itself is one table, in `language.rs`; people read of it in `docs/mapping-language.md`.
+//! The language itself is one table, in `language.rs`; people read of it in `docs/mapping.md`.
 
 mod catalog;
+pub mod check;
 pub mod comparison;
 mod compile;
+mod condition;
 pub mod coverage;
 pub mod deviation;
 pub mod draft;
@@ -19,6 +21,7 @@ pub mod outbound;
 mod plan;
 pub mod share;
 mod source;
+pub mod transform;
 
 pub use self::catalog::Catalog;
 pub use self::inbound::Ledger;

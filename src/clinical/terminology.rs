@@ -7,7 +7,8 @@
 pub mod coding_system;
 pub mod loinc;
 pub mod nhs_number;
-mod table;
+pub mod table;
+mod table_row;
 pub mod ucum;
 pub mod unit_spelling;
 
@@ -15,3 +16,5 @@ pub use self::table::Problem;
 pub use self::table::Row;
 pub use self::table::Table;
 pub use self::table::TableKind;
+pub use self::table_row::NewRow;
+pub use self::table_row::with_lines;

@@ -6,14 +6,16 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::path::PathBuf;
 
 use crate::clinical::interpret::rules;
 use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
 
 /// The parts of the folder. One that an operator's folder does not have stays as it is in the binary.
-const PARTS: [&str; 3] = ["labs", "cliniko", "knowledge"];
+const PARTS: [&str; 4] = ["labs", "blocks", "cliniko", "knowledge"];
 /// What is read: mappings and rules, code tables, ranges.
 const ENDINGS: [&str; 3] = ["toml", "csv", "tsv"];
 /// Beside each mapping, for people and tests.
@@ -67,7 +69,7 @@ pub fn library(directory: Option<&Path>) -> Result<BTreeMap<String, String>, Vec
         }
     }
     if !is_there {
-        reader.problems.push(unreadable(directory, "it has none of labs/, cliniko/ and knowledge/"));
+        reader.problems.push(unreadable(directory, "it has none of labs/, blocks/, cliniko/ and knowledge/"));
     }
     if reader.problems.is_empty() {
         files.extend(reader.files);
@@ -94,6 +96,69 @@ pub fn laboratory(directory: &Path) -> Result<(String, BTreeMap<String, String>)
     let lab = said.unwrap_or_else(named);
     let files = reader.files.into_iter().map(|(name, text)| (format!("labs/{lab}{name}"), text)).collect();
     Ok((lab, files))
+}
+
+/// What is seen of a folder without reading a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Look(BTreeMap<PathBuf, Option<Stamp>>);
+
+/// What changes when a file does, whatever it is that changes it: a copy that keeps the time of its source still has
+/// another file number and another time of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stamp {
+    bytes: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+    number: u64,
+}
+
+/// Looks at the files that [`library`] would read, and at the folders they stand in.
+pub fn look(directory: &Path) -> Look {
+    let mut look = Look::default();
+    for part in PARTS {
+        look.folder(&directory.join(part), DEPTH_MAX);
+    }
+    look
+}
+
+impl Look {
+    /// A folder that cannot be read is seen as one; that it cannot is for the reader to tell.
+    fn folder(&mut self, path: &Path, depth: usize) {
+        let Ok(entries) = fs::read_dir(path) else { return };
+        self.0.insert(path.to_owned(), None);
+        for entry in entries.flatten().take(FILES_MAX) {
+            let path = entry.path();
+            if path.is_dir() {
+                if let Some((depth, _)) = depth.checked_sub(1).zip(folder_name(&path)) {
+                    self.folder(&path, depth);
+                }
+            } else if file_name(&path).is_some() {
+                let stamp = fs::metadata(&path).ok().map(|it| Stamp {
+                    bytes: it.len(),
+                    modified: (it.mtime(), it.mtime_nsec()),
+                    changed: (it.ctime(), it.ctime_nsec()),
+                    number: it.ino(),
+                });
+                self.0.insert(path, stamp);
+            }
+        }
+    }
+}
+
+/// The name of a folder that is looked into.
+fn folder_name(path: &Path) -> Option<&str> {
+    own_name(path).filter(|name| *name != EXAMPLES)
+}
+
+/// The name of a file that is read.
+fn file_name(path: &Path) -> Option<&str> {
+    let is_read = path.extension().is_some_and(|it| ENDINGS.iter().any(|known| it == *known));
+    own_name(path).filter(|_| is_read)
+}
+
+/// A name that is not UTF-8 is none that a mapping could refer to.
+fn own_name(path: &Path) -> Option<&str> {
+    path.file_name()?.to_str().filter(|own| !own.starts_with('.'))
 }
 
 /// The files of one part, named relative to it.
@@ -123,18 +188,15 @@ impl Reader {
             Err(error) => return self.problems.push(unreadable(path, &error.to_string())),
         };
         for entry in entries {
-            let (path, own) = (entry.path(), entry.file_name());
-            // A name that is not UTF-8 is none that a mapping could refer to.
-            let Some(own) = own.to_str().filter(|own| !own.starts_with('.')) else { continue };
-            let name = format!("{name}/{own}");
+            let path = entry.path();
             if path.is_dir() {
+                let Some(own) = folder_name(&path) else { continue };
                 match depth.checked_sub(1) {
-                    _ if own == EXAMPLES => {}
-                    Some(depth) => self.folder(&path, &name, depth),
+                    Some(depth) => self.folder(&path, &format!("{name}/{own}"), depth),
                     None => self.problems.push(unreadable(&path, "the folders are nested too deep")),
                 }
-            } else if path.extension().is_some_and(|it| ENDINGS.iter().any(|known| it == *known)) {
-                self.file(&path, name);
+            } else if let Some(own) = file_name(&path) {
+                self.file(&path, format!("{name}/{own}"));
             }
         }
     }
@@ -160,7 +222,7 @@ fn read(path: &Path) -> io::Result<String> {
 
 fn unreadable(path: &Path, why: &str) -> Diagnostic {
     Diagnostic::error(Code::new("C013"), format!("cannot read the mappings in `{}`: {why}", path.display()))
-        .help("name a readable folder with labs/, cliniko/ or knowledge/ in it, in UTF-8; what it lacks comes from the binary")
+        .help("name a readable folder with labs/, blocks/, cliniko/ or knowledge/ in it, in UTF-8; what it lacks comes from the binary")
 }
 
 #[cfg(test)]
@@ -171,7 +233,7 @@ mod tests {
     fn what_the_binary_holds_is_the_folder_in_the_sources() {
         let mut reader = Reader { files: BTreeMap::new(), problems: Vec::new() };
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings");
-        for part in PARTS {
+        for part in PARTS.into_iter().filter(|part| folder.join(part).is_dir()) {
             reader.folder(&folder.join(part), part, DEPTH_MAX);
         }
         assert_eq!(reader.problems, []);

@@ -17,6 +17,7 @@ mod tests;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 pub use self::damage::Damage;
 pub use self::deviation::Deviation;
@@ -176,6 +177,26 @@ pub fn decode(bytes: &[u8], declared: Option<Delimiter>) -> Result<Table, Error>
     let rows = rows(&mut records, &columns, &mut deviations)?;
     judge_header(&columns, header.line, &rows, &mut deviations);
     Ok(Table { delimiter, columns, rows, deviations: deviations.finish() })
+}
+
+/// Where each cell of [`Table::rows`] stands in the bytes, quotes included. `None` where the bytes are not UTF-8 or
+/// no table: what they became has other places.
+pub fn places(bytes: &[u8], declared: Option<Delimiter>) -> Option<Vec<Vec<Range<usize>>>> {
+    let table = decode(bytes, declared).ok()?;
+    let mark = if bytes.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
+    let text = std::str::from_utf8(bytes.get(mark..)?).ok()?;
+    let (preface, _) = separator_line(text);
+    let mut records = Records::new(text.get(preface..)?, table.delimiter, if preface > 0 { 2 } else { 1 });
+    let mut lines = table.rows.iter().map(|row| row.line).peekable();
+    let mut places = Vec::with_capacity(table.rows.len());
+    while let (Some(line), Some(record)) = (lines.peek().copied(), records.read().ok()?) {
+        if record.line == line {
+            lines.next();
+            let place = |(before, after): &(usize, usize)| bytes.len() - before..bytes.len() - after;
+            places.push(record.left.iter().map(place).collect());
+        }
+    }
+    Some(places)
 }
 
 fn rows(

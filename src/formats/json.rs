@@ -9,11 +9,13 @@
 //! Start at [`decode`]; the reader is in `json/reader.rs`.
 
 mod reader;
+mod scalars;
 #[cfg(test)]
 pub(crate) mod tests;
 
 use std::fmt;
 
+pub use self::scalars::scalars;
 use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
 use crate::formats::tree::Node;

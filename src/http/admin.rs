@@ -8,7 +8,7 @@
 pub mod accounts;
 mod audit;
 mod journey;
-mod mappings;
+pub mod mappings;
 mod messages;
 
 use std::collections::BTreeSet;
@@ -83,6 +83,9 @@ pub fn router(state: impl Into<State>) -> Router {
         .route("/clinics", get(accounts::clinics).post(accounts::add_clinic))
         .route("/clinics/key", post(accounts::replace_key))
         .route("/mappings", get(mappings::list))
+        .route("/mappings/active", get(mappings::active))
+        .route("/mappings/reload", post(mappings::reload))
+        .route("/mappings/waiting", post(mappings::waiting))
         .route("/mappings/{digest}", get(mappings::show))
         .route("/messages", get(messages::list))
         .route("/messages/{id}", get(journey::show))
@@ -202,6 +205,8 @@ fn refused(error: &holds::Error) -> Response {
         E::ReasonMissing | E::ReasonTooLong { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         E::ChangedMeanwhile
         | E::KeptAgain { .. }
+        | E::NeverRead
+        | E::NotRemembered { .. }
         | E::NotWaiting { .. }
         | E::SharedFeed
         | E::StillRefused { .. } => StatusCode::CONFLICT,

@@ -92,11 +92,28 @@ fn text(pipeline: &Pipeline) -> Result<String, store::Error> {
             page.sample(&format!("{family}{{feed=\"{feed}\"}}"), count);
         }
     }
+    mappings(pipeline, &mut page);
     page.family("gateway_jobs_waiting", "gauge", "Jobs in all lanes, counted to a thousand.");
     page.sample("gateway_jobs_waiting", job::waiting(store)?);
     page.family("gateway_store_writable", "gauge", "1 while the store takes changes.");
     page.sample("gateway_store_writable", u8::from(store.is_writable()));
     Ok(page.0)
+}
+
+/// Whether changed mappings were refused, and since when those that serve do.
+fn mappings(pipeline: &Pipeline, page: &mut Page) {
+    page.family(
+        "gateway_mapping_reload_failed",
+        "gauge",
+        "1 while changed mapping files cannot serve and those from before do.",
+    );
+    page.sample("gateway_mapping_reload_failed", u8::from(pipeline.mappings.failure().is_some()));
+    page.family(
+        "gateway_mapping_loaded_timestamp_seconds",
+        "gauge",
+        "When the mappings that serve were loaded, in seconds since 1970.",
+    );
+    page.sample("gateway_mapping_loaded_timestamp_seconds", pipeline.mappings.loaded().at.as_second());
 }
 
 /// One of a feed's figures.

@@ -177,9 +177,12 @@ impl From<holds::Error> for Refused {
             E::NotFound => return Self::not_found(),
             E::ReasonMissing | E::ReasonTooLong { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             E::SharedFeed => StatusCode::FORBIDDEN,
-            E::ChangedMeanwhile | E::KeptAgain { .. } | E::NotWaiting { .. } | E::StillRefused { .. } => {
-                StatusCode::CONFLICT
-            }
+            E::ChangedMeanwhile
+            | E::KeptAgain { .. }
+            | E::NeverRead
+            | E::NotRemembered { .. }
+            | E::NotWaiting { .. }
+            | E::StillRefused { .. } => StatusCode::CONFLICT,
             E::Store(error) => return Self::unavailable(error),
         };
         Self::new(status, &error.diagnostic())

@@ -8,13 +8,17 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use serde::Deserialize;
 
 use crate::audit;
 use crate::clinical::model::Sensitive;
+use crate::clinical::terminology::unit_spelling;
 use crate::clock::Clock;
 use crate::clock::Id;
 use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
+use crate::diagnostic::MissingRow;
+use crate::diagnostic::RowKind;
 use crate::pipeline::Pipeline;
 use crate::pipeline::Wake;
 use crate::pipeline::feeds::Feeds;
@@ -23,6 +27,7 @@ use crate::pipeline::intake::again::Again;
 use crate::pipeline::records::MessageId;
 use crate::pipeline::records::job;
 use crate::pipeline::records::job::Job;
+use crate::pipeline::records::mapping;
 use crate::pipeline::records::message;
 use crate::pipeline::records::message::Discarded;
 use crate::pipeline::records::message::Standing;
@@ -160,6 +165,40 @@ pub fn list(
     Ok(page)
 }
 
+/// The held messages that wait for a row of a table, oldest first.
+pub fn waiting_for(store: &Store, row: &MissingRow) -> Result<Vec<MessageId>, store::Error> {
+    let filter = Filter { state: Some(State::Held), waiting_only: true, ..Filter::default() };
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = list(store, &filter, Order::OldestFirst, after, LOOK_ROWS_MAX)?;
+        for (id, standing) in page.items {
+            let said = match message::diagnostics(store, id, &standing.scope()) {
+                Err(damage) if damage.concerns_one_row() => continue,
+                said => said?,
+            };
+            if said
+                .iter()
+                .any(|it| it.is_error() && it.row.as_deref().is_some_and(|it| is_mended_by(it, row)))
+            {
+                found.push(id);
+            }
+        }
+        if page.next.is_none() {
+            return Ok(found);
+        }
+        after = page.next;
+    }
+}
+
+/// Whether a row for one mends the other: a unit is found under each of its spellings.
+fn is_mended_by(missing: &MissingRow, row: &MissingRow) -> bool {
+    let is_same = match row.kind {
+        RowKind::Code => missing.sent == row.sent,
+        RowKind::Unit => unit_spelling::normalise(&missing.sent) == unit_spelling::normalise(&row.sent),
+    };
+    missing.table == row.table && missing.kind == row.kind && is_same
+}
+
 fn first_scan(filter: &Filter, order: Order, after: Option<MessageId>) -> Scan {
     let mut scan = Scan::all(Table::MessageStates);
     if let Some(since) = filter.since {
@@ -187,6 +226,10 @@ pub enum Error {
     KeptAgain { id: MessageId },
     #[error("the message came by a feed of several clinics, and may be another's")]
     SharedFeed,
+    #[error("no mapping is known to have read the message")]
+    NeverRead,
+    #[error("the mapping that read the message is not remembered")]
+    NotRemembered { digest: String },
     #[error("a reason is needed")]
     ReasonMissing,
     #[error("the reason has {chars} characters, and at most {REASON_CHARS_MAX} are taken")]
@@ -221,6 +264,9 @@ impl Error {
                 Code::new("W132"),
                 "discard this one with `gateway message quarantine discard`; the other is on its way",
             ),
+            Self::NeverRead | Self::NotRemembered { .. } => {
+                (Code::new("M210"), "replay the message with the mapping of now: leave `--mapping then` out")
+            }
             Self::SharedFeed => {
                 (Code::new("W133"), "ask the gateway's operator to discard it at the command line")
             }
@@ -237,6 +283,9 @@ impl Error {
             other => other.to_string(),
         };
         let found = Diagnostic::error(code, told).help(help);
+        if let Self::NotRemembered { digest } = self {
+            return found.fact(format!("its digest is `{digest}`"));
+        }
         let Self::StillRefused { diagnostics } = self else { return found };
         diagnostics
             .iter()
@@ -263,15 +312,25 @@ struct Step {
     change: Change,
 }
 
-/// Whether a message would be read again, or why not. Nothing is done.
-pub fn would_replay(desk: Desk<'_>, by: By<'_>, id: MessageId) -> Result<Standing, Error> {
-    replaying(desk, by, id).map(|step| step.after)
+/// Which mapping reads a message again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum With {
+    #[default]
+    Now,
+    /// The one that read it last, as the store remembers it.
+    Then,
 }
 
-/// Lets a held or rejected message be read again: by the mapping, and if it was rejected by the feeds, of now. One that
-/// was discarded is taken up again by this.
-pub async fn replay(desk: Desk<'_>, by: By<'_>, id: MessageId) -> Result<Standing, Error> {
-    let step = replaying(desk, by, id)?;
+/// Whether a message would be read again, or why not. Nothing is done.
+pub fn would_replay(desk: Desk<'_>, by: By<'_>, id: MessageId, with: With) -> Result<Standing, Error> {
+    replaying(desk, by, id, with).map(|step| step.after)
+}
+
+/// Lets a held or rejected message be read again: by the mapping of now or of then, and if it was rejected by the feeds
+/// of now. One that was discarded is taken up again by this.
+pub async fn replay(desk: Desk<'_>, by: By<'_>, id: MessageId, with: With) -> Result<Standing, Error> {
+    let step = replaying(desk, by, id, with)?;
     let after = commit(desk, by, id, step, "message.replayed").await?;
     if let Some(wake) = desk.wake {
         wake.read.notify_one();
@@ -279,8 +338,12 @@ pub async fn replay(desk: Desk<'_>, by: By<'_>, id: MessageId) -> Result<Standin
     Ok(after)
 }
 
-fn replaying(desk: Desk<'_>, by: By<'_>, id: MessageId) -> Result<Step, Error> {
+fn replaying(desk: Desk<'_>, by: By<'_>, id: MessageId, with: With) -> Result<Step, Error> {
     let before = find(desk, by, id)?;
+    let mapping = match with {
+        With::Now => None,
+        With::Then => Some(remembered(desk.store, before.mapping.as_deref())?),
+    };
     let (after, mut change) = match before.state {
         State::Held => (Standing::new(State::Waiting, before.feed.clone()), Change::new()),
         State::Rejected => match again::decide(desk.store, desk.clock, desk.feeds, id, &before)? {
@@ -291,8 +354,17 @@ fn replaying(desk: Desk<'_>, by: By<'_>, id: MessageId) -> Result<Step, Error> {
         state @ (State::Mapped | State::Waiting) => return Err(Error::NotWaiting { state }),
     };
     message::delete_diagnostics(&mut change, id);
-    Job::new(job::Kind::Read, desk.clock.now(), id.0).put(&mut change);
+    let mut job = Job::new(job::Kind::Read, desk.clock.now(), id.0);
+    job.body.mapping = mapping;
+    job.put(&mut change);
     Ok(Step { before, after, change })
+}
+
+/// The digest of a mapping that the store can give back.
+fn remembered(store: &Store, digest: Option<&str>) -> Result<String, Error> {
+    let digest = digest.ok_or(Error::NeverRead)?;
+    let is_there = mapping::load(store, digest)?.is_some();
+    if is_there { Ok(digest.to_owned()) } else { Err(Error::NotRemembered { digest: digest.to_owned() }) }
 }
 
 /// Whether a message would be closed, or why not. Nothing is done.

@@ -119,7 +119,8 @@ impl Intake {
     /// The same, where the sender asks that nothing be made if there is such a resource already (FHIR's
     /// `If-None-Exist`): the answer is then that of the first, as if the same bytes had come again.
     pub async fn receive_unless(&self, feed: &Arc<Feed>, raw: &[u8], known: Option<&str>) -> Answer {
-        let format = content::format_of(feed, &self.0.catalog);
+        let mappings = self.0.mappings.now();
+        let format = content::format_of(feed, &mappings.catalog);
         if format == Format::Hl7v2 {
             let er7 = match content::er7(raw) {
                 Ok(er7) => er7,
@@ -131,7 +132,7 @@ impl Intake {
             let verdict = verdict::decide_for(&decoded, feed);
             return self.answer(raw, &Content::of(decoded.message.as_ref()), &verdict).await;
         }
-        let seen = content::look(format, raw, known, self.0.catalog.lab(&feed.mapping));
+        let seen = content::look(format, raw, known, mappings.catalog.lab(&feed.mapping));
         let verdict = verdict::decide_seen(&seen, feed);
         self.answer(raw, &seen.content, &verdict).await
     }

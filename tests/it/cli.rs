@@ -87,7 +87,7 @@ impl Place {
     }
 }
 
-pub(crate) struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Running {
     /// Interrupts it and waits for its end.
@@ -217,7 +217,7 @@ fn usage_and_configuration_end_with_2() {
 #[test]
 fn every_command_helps_with_an_example() {
     let place = Place::new();
-    let commands = "demo|serve|check|try|send|simulate cliniko|mapping coverage|mapping diff|message list|message show|message replay|audit verify|\
+    let commands = "demo|serve|check|try|send|simulate cliniko|mapping coverage|mapping diff|mapping active|mapping export|mapping reload|mapping resolve|message list|message show|message replay|audit verify|\
         clinic add|clinic list|user add|user revoke|keys init|keys status|explain";
     for command in commands.split('|') {
         let arguments: Vec<&str> = command.split(' ').chain(["--help"]).collect();

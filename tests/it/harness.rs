@@ -482,8 +482,13 @@ impl TestGateway {
     }
 
     pub(crate) async fn metrics(&self) -> String {
+        self.face("/metrics").await.text()
+    }
+
+    /// What anybody sees who is not signed in.
+    pub(crate) async fn face(&self, path: &str) -> Reply {
         let stream = TcpStream::connect(self.running().http).await.unwrap();
-        ask(stream, "GET", "/metrics", "", &Value::Null).await.text()
+        ask(stream, "GET", path, "", &Value::Null).await
     }
 
     /// The clinic's cases in the order of its list; all states where `state` is empty.

@@ -40,7 +40,7 @@ fn name(path: &Path) -> &str {
     path.file_name().unwrap().to_str().unwrap()
 }
 
-fn catalog() -> Catalog {
+pub(crate) fn catalog() -> Catalog {
     let mut files = BTreeMap::new();
     for lab in folders(&mappings().join("labs")) {
         for entry in

@@ -21,6 +21,8 @@ mod crash;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod fhir;
 #[cfg(test)]
 mod fuzz;
@@ -41,7 +43,11 @@ mod lineage;
 #[cfg(test)]
 mod mapping_author;
 #[cfg(test)]
+mod mapping_check;
+#[cfg(test)]
 mod mapping_history;
+#[cfg(test)]
+mod mapping_reference;
 #[cfg(test)]
 mod mappings;
 #[cfg(test)]

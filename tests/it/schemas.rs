@@ -3,6 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
+use haemosync_gateway::clinical::mapping::language;
+use haemosync_gateway::clinical::mapping::outbound;
+use haemosync_gateway::clinical::terminology::TableKind;
+use haemosync_gateway::clinical::terminology::table::column;
+
 #[expect(clippy::disallowed_methods, reason = "the test compares committed files")]
 fn check(name: &str, schema: &serde_json::Value) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("schemas").join(name);
@@ -16,7 +21,15 @@ fn check(name: &str, schema: &serde_json::Value) {
 
 #[test]
 fn the_schema_of_mapping_files_is_current() {
-    check("mapping.schema.json", &haemosync_gateway::clinical::mapping::language::json_schema());
+    check("mapping.schema.json", &language::json_schema());
+}
+
+#[test]
+fn the_schemas_of_blocks_tables_and_the_outbound_mapping_are_current() {
+    check("block.schema.json", &language::schema::block_json_schema());
+    check("codes.schema.json", &column::json_schema(TableKind::Codes));
+    check("units.schema.json", &column::json_schema(TableKind::Units));
+    check("outbound.schema.json", &outbound::json_schema());
 }
 
 #[test]

@@ -42,23 +42,43 @@ pub(crate) struct Pick {
 #[derive(Debug)]
 pub(super) enum Verb {
     Discard { reason: String },
-    Replay,
+    Replay { mapping: Mapping },
+}
+
+/// Which mapping reads a message again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Mapping {
+    Now,
+    Then,
+}
+
+impl Mapping {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Now => "now",
+            Self::Then => "then",
+        }
+    }
 }
 
 impl Verb {
     const fn done(&self) -> &'static str {
         match self {
             Self::Discard { .. } => "discarded",
-            Self::Replay => "to be read again",
+            Self::Replay { .. } => "to be read again",
         }
     }
 
     fn request(&self, id: MessageId, dry_run: bool) -> (String, Value) {
-        let (act, body) = match self {
-            Self::Discard { reason } => ("discard", json!({ "reason": reason })),
-            Self::Replay => ("replay", Value::Null),
-        };
-        (format!("/messages/{id}/{act}?dry_run={dry_run}"), body)
+        match self {
+            Self::Discard { reason } => {
+                (format!("/messages/{id}/discard?dry_run={dry_run}"), json!({ "reason": reason }))
+            }
+            Self::Replay { mapping } => {
+                let mapping = mapping.as_str();
+                (format!("/messages/{id}/replay?dry_run={dry_run}&mapping={mapping}"), Value::Null)
+            }
+        }
     }
 }
 

@@ -60,19 +60,34 @@ const ASSUMED: Assumed = Assumed {
 };
 
 pub(super) fn document(compiled: &Compiled, reports: &[Report]) -> (Box<RawValue>, Vec<Diagnostic>) {
-    let settings = Settings { marker_key: &MARKER_KEY, notes: true };
     let mut problems = Vec::new();
     let mut calls = Vec::new();
     for report in reports {
-        match compiled.outbound.plan(&assumed_case(compiled, report), &settings) {
-            Ok(plan) => calls.extend(plan.calls.iter().map(PlannedCall::to_json)),
+        match calls_of(compiled, report, &content_of(report)) {
+            Ok(planned) => calls.extend(planned),
             Err(found) => problems.extend(found),
         }
     }
     (raw(&Plan { calls, assumed: ASSUMED }), problems)
 }
 
-fn assumed_case(compiled: &Compiled, report: &Report) -> CaseView {
+/// The digest of a report's content, from which its calls' markers are made.
+pub(crate) fn content_of(report: &Report) -> String {
+    sha256_hex(raw(report).get().as_bytes())
+}
+
+/// The calls for one report, under markers of this content.
+pub(crate) fn calls_of(
+    compiled: &Compiled,
+    report: &Report,
+    content: &str,
+) -> Result<Vec<Value>, Vec<Diagnostic>> {
+    let settings = Settings { marker_key: &MARKER_KEY, notes: true };
+    let plan = compiled.outbound.plan(&assumed_case(compiled, report, content), &settings)?;
+    Ok(plan.calls.iter().map(PlannedCall::to_json).collect())
+}
+
+fn assumed_case(compiled: &Compiled, report: &Report, content: &str) -> CaseView {
     let findings = compiled.knowledge.interpret(&interpret::request(report, Context::default())).findings;
     let on = |moment: Option<&Moment>| Some(moment?.date()?.to_string());
     CaseView {
@@ -84,7 +99,7 @@ fn assumed_case(compiled: &Compiled, report: &Report) -> CaseView {
             status: report.status.as_str().to_owned(),
             collected_on: on(report.collected_at()),
             reported_on: on(report.issued_at()),
-            content_sha256: sha256_hex(raw(report).get().as_bytes()),
+            content_sha256: content.to_owned(),
             version: ASSUMED.version,
         },
         order_number: report.order_number.clone(),

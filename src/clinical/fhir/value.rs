@@ -80,7 +80,11 @@ fn quantity<'a>(
     Some(fhir::Quantity {
         value: Some(fhir::Decimal::new(number.as_str())?),
         comparator: comparator.map(|comparator| comparator.as_str().into()),
-        unit: unit.and_then(|unit| fhir::text::string(&unit.sent)),
+        // A number that was brought into the UCUM unit is no longer in the unit as sent.
+        unit: unit.and_then(|unit| {
+            let scaled = unit.factor.as_ref().and(unit.ucum.as_ref());
+            fhir::text::string(scaled.unwrap_or(&unit.sent))
+        }),
         system: code.is_some().then_some(System::UCUM.into()),
         code,
     })
@@ -105,8 +109,16 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_number_in_another_unit_than_was_sent_is_never_given_that_units_name() {
+        let unit = Unit { sent: "g/dL".into(), ucum: Some("g/L".into()), factor: crate::clinical::model::Number::parse("10") };
+        let sent = json!({"kind": "quantity", "sent": "14.5", "number": "145.0"});
+        let found = written(sent, Some(&unit));
+        assert!(found.contains("145.0") && found.contains("g/L") && !found.contains("g/dL"), "{found}");
+    }
+
     fn unit() -> Unit {
-        Unit { sent: "x10^9/L".into(), ucum: Some("10*9/L".into()) }
+        Unit { sent: "x10^9/L".into(), ucum: Some("10*9/L".into()), factor: None }
     }
 
     const UNIT: &str = r#""unit":"x10^9/L","system":"http://unitsofmeasure.org","code":"10*9/L""#;
@@ -121,7 +133,7 @@ mod tests {
     #[test]
     fn a_unit_without_ucum_has_no_code_and_no_system() {
         let sent = json!({"kind": "quantity", "sent": "7.0", "number": "7.0"});
-        let unknown = Unit { sent: "blobs ".into(), ucum: None };
+        let unknown = Unit { sent: "blobs ".into(), ucum: None, factor: None };
         assert_eq!(
             written(sent.clone(), Some(&unknown)),
             r#"{"valueQuantity":{"value":7.0,"unit":"blobs"}}"#

@@ -128,6 +128,11 @@ impl Knowledge {
         self.analytes.known.get(key)
     }
 
+    /// Every analyte, by key.
+    pub fn analytes(&self) -> impl Iterator<Item = &Analyte> {
+        self.analytes.known.values()
+    }
+
     /// Runs every rule's own cases through the real engine. Empty when all come out as written.
     pub fn check_cases(&self) -> Vec<Diagnostic> {
         self.rules.iter().flat_map(|rule| case::check(self, rule)).collect()

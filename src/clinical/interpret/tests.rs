@@ -34,7 +34,7 @@ pub(super) fn named(id: usize, name: &str, value: &str, unit: &str) -> LabResult
             Some(number) => Value::Quantity { sent: value.to_owned(), comparator, number },
             None => Value::Text { text: value.to_owned() },
         },
-        unit: Some(Unit { sent: unit.to_owned(), ucum: None }),
+        unit: Some(Unit { sent: unit.to_owned(), ucum: None, factor: None }),
         range: None,
         flags: Vec::new(),
         status: ResultStatus::Final,

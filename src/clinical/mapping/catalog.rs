@@ -57,7 +57,7 @@ impl Mapping {
     }
 }
 
-fn lab_names(files: &BTreeMap<String, String>) -> impl Iterator<Item = &str> {
+pub(super) fn lab_names(files: &BTreeMap<String, String>) -> impl Iterator<Item = &str> {
     files.keys().filter_map(|name| {
         let lab = name.strip_prefix("labs/")?.strip_suffix("/mapping.toml")?;
         (!lab.is_empty() && !lab.contains('/')).then_some(lab)

@@ -8,12 +8,14 @@ mod assemble;
 mod code;
 mod coded;
 mod composite;
+mod date_format;
 mod gaps;
 mod ledger;
 mod moment;
 mod outline;
 mod reader;
 mod status;
+pub mod trace;
 mod tree;
 mod value;
 
@@ -116,7 +118,7 @@ impl Mapping {
             },
             Format::Hl7v2 => {
                 let decoded = hl7v2::decode(raw);
-                mappings.map(|it| it.read_decoded(&decoded))
+                mappings.map(|it| it.read_er7(&decoded))
             }
             Format::Csv => match csv::decode(raw, first.delimiter) {
                 Ok(table) => mappings.map(|it| it.read_table(&table)),
@@ -162,6 +164,18 @@ impl Mapping {
             return fhir::xml::decode(raw).map_err(|error| Box::new(error.diagnostic()));
         }
         json::decode(raw).map_err(|error| Box::new(error.diagnostic()))
+    }
+
+    /// Reads a message that came as ER7, and warns where the mapping expects XML.
+    fn read_er7(&self, decoded: &hl7v2::Decoded<'_>) -> Reading {
+        let mut reading = self.read_decoded(decoded);
+        if self.is_xml {
+            let message = "the message is not XML, which the mapping says this laboratory writes";
+            let help = "nothing need be done: both are read; write `format = \"hl7v2\"` to be told no more";
+            let told = Diagnostic::warning(code::OTHER_WRITING, message).at("MSH[1]").help(help);
+            reading.diagnostics.insert(0, told);
+        }
+        reading
     }
 
     /// Reads a decoded message, or says that none was decoded.

@@ -1,15 +1,23 @@
-//! The words of the mapping language, in one table: sections, what may be read in each, and how.
+//! The words of the mapping language: formats, sections, what may be read in each, and how.
 //!
 //! The compiler takes its names from here, and so does the JSON Schema that editors use, so the two cannot drift.
+//! A field is one line of the table below; a key of a rule is one line of [`verb`], a change of a text one line of
+//! [`transform`](crate::clinical::mapping::transform), a column of a table one line of `clinical::terminology`.
 
-use serde_json::Map;
-use serde_json::Value;
-use serde_json::json;
+pub mod schema;
+pub mod verb;
+
+pub use self::schema::json_schema;
+pub use self::verb::Head;
+pub use self::verb::Setting;
+pub use self::verb::Verb;
 
 /// The one version of the language.
 pub const SCHEMA: i64 = 1;
-pub const FORMATS: [&str; 4] =
-    [Format::Csv.as_str(), Format::Fhir.as_str(), Format::Hl7v2.as_str(), Format::Json.as_str()];
+pub const FORMATS: [&str; 5] =
+    [Format::Csv.as_str(), Format::Fhir.as_str(), Format::Hl7v2.as_str(), HL7V2_XML, Format::Json.as_str()];
+/// The laboratory says that it sends HL7 v2 as XML. It is the same language, and the other writing is read too, and told.
+pub const HL7V2_XML: &str = "hl7v2-xml";
 pub const SECTIONS: [&str; 7] = ["message", "patient", "report", "panel", "result", "specimen", "note"];
 /// Segments in which every populated field must be used or ignored by name.
 pub const RESULT_SEGMENTS: [&str; 4] = ["OBR", "OBX", "NTE", "SPM"];
@@ -46,7 +54,13 @@ impl Format {
     }
 
     pub fn from_word(word: &str) -> Option<Self> {
+        let word = if word == HL7V2_XML { Self::Hl7v2.as_str() } else { word };
         Self::ALL.into_iter().find(|it| it.as_str() == word)
+    }
+
+    /// Named places in a tree, not fields of segments.
+    pub const fn is_tree(self) -> bool {
+        !matches!(self, Self::Hl7v2)
     }
 }
 
@@ -78,42 +92,63 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The keys a rule of this kind may have in any format, beside `from`, `first_of`, `fallback` and `required`.
-    pub const fn keys(self) -> &'static [&'static str] {
+    /// Read whole: every repetition of every path, not the first.
+    pub const fn holds_many(self, format: Format) -> bool {
         match self {
             Self::Addresses
             | Self::Attachments
             | Self::Codes
+            | Self::Flags
             | Self::Identifiers
             | Self::Names
+            | Self::NhsNumber
             | Self::Person
-            | Self::Telecoms => &["each_of"],
-            Self::Code | Self::Unit => &["table", "unmapped"],
-            Self::Flags | Self::Range | Self::SpecimenSource => &[],
-            Self::Moment => &["as", "unmapped"],
-            Self::NhsNumber => &["each_of", "check"],
-            Self::Organisation | Self::Text | Self::Word => &["const"],
-            Self::ReportStatus | Self::ResultStatus | Self::YesNo => &["map", "unmapped"],
-            Self::Sex => &["table", "map", "unmapped"],
-            Self::Value => &["type", "retype", "unmapped"],
+            | Self::Telecoms
+            | Self::Text => true,
+            Self::Range => format.is_tree(),
+            _ => false,
         }
     }
 
-    /// The keys it may have in a tree besides: what HL7 v2 says of itself, other formats leave to the mapping.
-    pub const fn keys_in_tree(self) -> &'static [&'static str] {
-        match self {
-            Self::Code => &["const", "display", "system"],
-            Self::Flags | Self::Names | Self::Identifiers | Self::Range | Self::Unit => &["const", "each_of"],
-            Self::Moment => &["format"],
-            Self::ReportStatus | Self::ResultStatus => &["const"],
-            Self::Text => &["each_of"],
-            _ => &[],
-        }
+    /// A table or map may lack it, or it may not be of its type.
+    const fn can_have_gaps(self) -> bool {
+        matches!(self, Self::Code | Self::Moment | Self::Unit | Self::Value) || self.has_words()
+    }
+
+    /// Its words are the gateway's own.
+    const fn has_words(self) -> bool {
+        matches!(self, Self::ReportStatus | Self::ResultStatus | Self::Sex | Self::YesNo)
+    }
+
+    /// It is one text, which a mapping may change or give.
+    const fn is_of_text(self) -> bool {
+        matches!(
+            self,
+            Self::Code
+                | Self::Moment
+                | Self::NhsNumber
+                | Self::Range
+                | Self::Text
+                | Self::Unit
+                | Self::Value
+                | Self::Word
+        ) || self.has_words()
+    }
+
+    const fn may_be_constant(self) -> bool {
+        matches!(
+            self,
+            Self::Code
+                | Self::Organisation
+                | Self::Range
+                | Self::ReportStatus
+                | Self::ResultStatus
+                | Self::Text
+                | Self::Unit
+                | Self::Word
+        )
     }
 }
-
-/// Keys of every rule.
-pub const RULE_KEYS: [&str; 4] = ["from", "first_of", "fallback", "required"];
 
 macro_rules! fields {
     ($($target:ident = $section:literal . $name:literal : $kind:ident, $about:literal;)*) => {
@@ -218,27 +253,6 @@ impl Field {
     }
 }
 
-/// The keys of a section that are no rules.
-pub const fn settings(section: &str, format: Format) -> &'static [&'static str] {
-    if matches!(format, Format::Hl7v2) {
-        return match section.as_bytes() {
-            b"report" => &["group_by", "time_zone"],
-            b"panel" => &["extra"],
-            b"result" | b"specimen" => &["for_each", "extra"],
-            b"note" => &["for_each"],
-            _ => &[],
-        };
-    }
-    match section.as_bytes() {
-        b"report" => &["group_by", "time_zone", "for_each"],
-        b"patient" => &["at"],
-        b"panel" | b"specimen" => &["for_each", "extra"],
-        b"result" => &["for_each", "members", "column", "extra"],
-        b"note" => &["for_each"],
-        _ => &[],
-    }
-}
-
 /// The segment a section is repeated for in HL7 v2, where it is.
 pub const fn repeated_for(section: &str) -> Option<&'static str> {
     match section.as_bytes() {
@@ -247,94 +261,6 @@ pub const fn repeated_for(section: &str) -> Option<&'static str> {
         b"note" => Some("NTE"),
         _ => None,
     }
-}
-
-/// The JSON Schema of an inbound mapping file.
-pub fn json_schema() -> Value {
-    let mut properties = Map::new();
-    properties.insert("schema".into(), json!({ "const": SCHEMA }));
-    properties.insert("lab".into(), json!({ "type": "string", "description": "the name of the folder" }));
-    properties.insert("format".into(), json!({ "enum": FORMATS }));
-    properties.insert("delimiter".into(), json!({ "enum": DELIMITERS }));
-    for section in SECTIONS {
-        properties.insert(section.into(), section_schema(section));
-    }
-    properties.insert(
-        "ignore".into(),
-        json!({ "type": "array", "items": {
-            "type": "object", "additionalProperties": false, "required": ["path", "why"],
-            "properties": { "path": path_or_paths(), "why": { "type": "string", "minLength": 1 } } } }),
-    );
-    json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Inbound mapping of one laboratory",
-        "type": "object",
-        "additionalProperties": false,
-        "required": ["schema", "lab", "format", "report", "result"],
-        "properties": properties,
-    })
-}
-
-fn section_schema(section: &str) -> Value {
-    let mut properties = Map::new();
-    let both = settings(section, Format::Hl7v2).iter().chain(settings(section, Format::Fhir));
-    for setting in both {
-        let schema = match *setting {
-            "group_by" => json!({ "enum": GROUPINGS }),
-            "time_zone" => json!({ "type": "string", "description": "an IANA name such as Europe/London" }),
-            "for_each" | "at" | "members" => path_or_paths(),
-            "column" => column_schema(),
-            _ => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
-        };
-        properties.insert((*setting).into(), schema);
-    }
-    for field in Field::ALL.iter().filter(|field| field.section() == section) {
-        properties.insert(field.name().into(), rule_schema(*field));
-    }
-    json!({ "type": "object", "additionalProperties": false, "properties": properties })
-}
-
-/// One column of results, where each row is a patient: any rule of a result but its value, which is the column.
-fn column_schema() -> Value {
-    let mut properties = Map::new();
-    properties
-        .insert("column".into(), json!({ "type": "string", "description": "the column of its values" }));
-    for field in Field::ALL.iter().filter(|field| field.section() == "result") {
-        properties.insert(field.name().into(), rule_schema(*field));
-    }
-    json!({ "type": "array", "items": {
-        "type": "object", "additionalProperties": false, "required": ["column"], "properties": properties } })
-}
-
-fn rule_schema(field: Field) -> Value {
-    let mut properties = Map::new();
-    for key in RULE_KEYS.iter().chain(field.kind().keys()).chain(field.kind().keys_in_tree()) {
-        properties.insert((*key).into(), key_schema(key));
-    }
-    json!({
-        "description": field.about(),
-        "anyOf": [
-            { "type": "string" },
-            { "type": "object", "additionalProperties": false, "properties": properties },
-        ],
-    })
-}
-
-fn key_schema(key: &str) -> Value {
-    match key {
-        "first_of" | "each_of" | "fallback" => json!({ "type": "array", "items": { "type": "string" } }),
-        "required" => json!({ "type": "boolean" }),
-        "as" => json!({ "enum": ["date", "time"] }),
-        "check" => json!({ "const": "nhs-number" }),
-        "unmapped" => json!({ "enum": DECISIONS }),
-        "map" | "retype" => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
-        "table" => path_or_paths(),
-        _ => json!({ "type": "string" }),
-    }
-}
-
-fn path_or_paths() -> Value {
-    json!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" }, "minItems": 1 }] })
 }
 
 #[cfg(test)]

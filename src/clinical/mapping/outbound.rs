@@ -10,6 +10,8 @@
 pub mod case;
 mod compile;
 mod marker;
+mod rehearse;
+mod schema;
 mod text;
 
 use serde::Deserialize;
@@ -19,6 +21,8 @@ use serde_json::json;
 pub use self::case::CaseView;
 pub use self::marker::Marker;
 pub use self::marker::MarkerKey;
+pub use self::rehearse::rehearse;
+pub use self::schema::json_schema;
 use crate::clinical::mapping::outbound::case::List;
 use crate::clinical::mapping::outbound::case::Path;
 use crate::clinical::mapping::outbound::text::Text;

@@ -2,13 +2,17 @@
 //!
 //! Made only by `compile.rs`, so that whoever holds a [`Mapping`] need not check it again.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
+use crate::clinical::mapping::condition::Condition;
 use crate::clinical::mapping::language::Field;
 use crate::clinical::mapping::language::Format;
+use crate::clinical::mapping::transform;
+use crate::clinical::model::ReferenceRange;
 use crate::clinical::terminology::Table;
 use crate::diagnostic::Span;
 use crate::formats::csv;
@@ -137,6 +141,61 @@ pub struct Rule {
     /// Of a code: where the words for it stand, and the system it is of.
     pub(super) display: Vec<Path>,
     pub(super) system: Option<String>,
+    pub(super) more: Option<Box<More>>,
+}
+
+/// What few rules say. Kept apart, so that every other rule costs one look.
+#[derive(Debug, Clone, Default)]
+pub(super) struct More {
+    /// All must hold, or the rule is not read.
+    pub(super) when: Vec<Condition>,
+    /// The rule that is asked next where they do not.
+    pub(super) otherwise: Option<RuleId>,
+    pub(super) steps: Vec<transform::Step>,
+    pub(super) has_decimal_comma: bool,
+}
+
+impl Rule {
+    /// The text that is looked up or read, of one as sent.
+    pub(super) fn changed<'t>(&self, sent: &'t str) -> Cow<'t, str> {
+        match &self.more {
+            None => Cow::Borrowed(sent),
+            Some(more) => transform::apply(&more.steps, sent),
+        }
+    }
+
+    /// [`Self::changed`] of a text that is not needed otherwise.
+    pub(super) fn changed_owned(&self, sent: String) -> String {
+        if self.more.is_some() { self.changed(&sent).into_owned() } else { sent }
+    }
+
+    /// The text that a number is read from. `None` where its decimals are not written as the mapping says.
+    pub(super) fn numeric<'t>(&self, sent: &'t str) -> Option<Cow<'t, str>> {
+        let Some(more) = &self.more else { return Some(Cow::Borrowed(sent)) };
+        let text = match self.changed(sent) {
+            Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+            Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+        };
+        match text {
+            text if !more.has_decimal_comma => Some(text),
+            Cow::Borrowed(text) => transform::decimal_point(text),
+            Cow::Owned(text) => transform::decimal_point(&text).map(|it| Cow::Owned(it.into_owned())),
+        }
+    }
+
+    /// Whether the mapping says that decimals are written with a comma.
+    pub(super) fn has_decimal_comma(&self) -> bool {
+        self.more.as_ref().is_some_and(|more| more.has_decimal_comma)
+    }
+
+    /// A range as sent, its bounds read as the mapping says numbers are written.
+    pub(super) fn range(&self, sent: &str) -> ReferenceRange {
+        if self.more.is_none() {
+            return ReferenceRange::parse(sent);
+        }
+        let read = self.numeric(sent);
+        ReferenceRange { sent: sent.to_owned(), ..ReferenceRange::parse(read.as_deref().unwrap_or_default()) }
+    }
 }
 
 /// Index of a rule in its mapping.
@@ -157,6 +216,8 @@ pub(super) struct Ignore {
 pub struct Mapping {
     pub(super) lab: String,
     pub(super) format: Format,
+    /// The laboratory says that it writes HL7 v2 as XML.
+    pub(super) is_xml: bool,
     /// What stands between the cells of a table, where its header need not show it.
     pub(super) delimiter: Option<csv::Delimiter>,
     pub(super) digest: String,
@@ -183,7 +244,7 @@ impl Mapping {
         self.format
     }
 
-    /// SHA-256 of the mapping and all tables it reads, in hexadecimal.
+    /// SHA-256 of the mapping, of what it extends and of all tables it reads, in hexadecimal.
     pub fn digest(&self) -> &str {
         &self.digest
     }
@@ -205,6 +266,11 @@ impl Mapping {
     /// Why a field with [`Outcome::Ignored`](crate::clinical::mapping::Outcome) of this index is not read.
     pub fn why_ignored(&self, ignore: usize) -> Option<&str> {
         self.ignores.get(ignore).map(|it| it.why.as_str())
+    }
+
+    /// The path that an `[[ignore]]` entry of this index names.
+    pub fn ignored_path(&self, ignore: usize) -> Option<String> {
+        self.ignores.get(ignore).map(|it| it.path.to_string())
     }
 
     pub(super) fn of(&self, field: Field) -> Option<(RuleId, &Rule)> {

@@ -60,6 +60,15 @@ impl Number {
         &self.text
     }
 
+    /// This number times another, exactly; `None` where the product has more digits than can be exact.
+    #[must_use]
+    pub fn times(&self, factor: &Self) -> Option<Self> {
+        let (one, other) = (self.decimal?, factor.decimal?);
+        let product = one.checked_mul(other)?;
+        // The library rounds what does not fit; a product that kept all its places was not rounded.
+        (product.scale() == one.scale() + other.scale()).then(|| Self::parse(&product.to_string()))?
+    }
+
     /// The value for arithmetic; `None` beyond 28 significant digits, where only the text is exact.
     pub const fn decimal(&self) -> Option<Decimal> {
         self.decimal
@@ -102,6 +111,19 @@ pub struct NotANumber;
 #[cfg(test)]
 mod tests {
     use super::Number;
+
+    #[test]
+    fn a_product_is_exact_or_there_is_none() {
+        let times = |one: &str, other: &str| {
+            let number = |text: &str| Number::parse(text).unwrap();
+            number(one).times(&number(other)).map(|it| it.as_str().to_owned())
+        };
+        assert_eq!(times("14.5", "10").as_deref(), Some("145.0"));
+        assert_eq!(times("0.10", "0.001").as_deref(), Some("0.00010"));
+        assert_eq!(times("-3", "1000").as_deref(), Some("-3000"));
+        assert_eq!(times("0.12345678901234567890", "0.12345678901234567890"), None);
+        assert_eq!(times("12345678901234567890123456789012345", "10"), None);
+    }
 
     #[test]
     fn digits_stay_as_sent_with_the_least_legal_change() {

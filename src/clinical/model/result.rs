@@ -73,6 +73,10 @@ pub struct Unit {
     /// A valid UCUM code, such as `10*9/L`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ucum: Option<String>,
+    /// One of the unit as sent is this many of the UCUM unit. The numbers of the result and of its range are in the
+    /// UCUM unit then, their texts as sent in the unit as sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub factor: Option<Number>,
 }
 
 /// The range the laboratory printed with this result (OBX-7). Never replaced by one of ours.

@@ -14,6 +14,8 @@ pub(super) struct Record {
     /// Where it begins, from one.
     pub(super) line: usize,
     pub(super) cells: Vec<String>,
+    /// Where each cell stands, quotes included, as bytes that were left to read.
+    pub(super) left: Vec<(usize, usize)>,
     /// Quotes that stand where none should, each with its column from one.
     pub(super) quotes: Vec<(Kind, usize)>,
     /// Whether a cell was quoted: `""` alone is a cell, an empty line is none.
@@ -43,9 +45,12 @@ impl<'a> Records<'a> {
             return Ok(None);
         }
         let line = self.line;
-        let mut record = Record { line, cells: Vec::new(), quotes: Vec::new(), quoted: false };
+        let mut record =
+            Record { line, cells: Vec::new(), left: Vec::new(), quotes: Vec::new(), quoted: false };
         loop {
+            let before = self.rest.len();
             let cell = self.cell(&mut record)?;
+            record.left.push((before, self.rest.len()));
             if cell.len() > CELL_BYTES_MAX {
                 return Err(Error::CellTooLong { line, max: CELL_BYTES_MAX });
             }

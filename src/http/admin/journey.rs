@@ -45,6 +45,7 @@ pub(super) async fn show(
         }
         let mut objects: BTreeSet<String> = cases.iter().map(|it| it.case.id.to_string()).collect();
         objects.insert(id.to_string());
+        document["mapping"] = json!(standing.mapping);
         document["diagnostics"] = json!(message::diagnostics(&state.store, id, &standing.scope())?);
         if standing.discarded.is_some() {
             document["discard_reason"] = json!(message::reason(&state.store, id, &standing.scope())?);

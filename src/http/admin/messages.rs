@@ -32,6 +32,7 @@ use crate::pipeline::holds;
 use crate::pipeline::holds::By;
 use crate::pipeline::holds::Filter;
 use crate::pipeline::holds::Order;
+use crate::pipeline::holds::With;
 use crate::pipeline::records::MessageId;
 use crate::pipeline::records::message;
 use crate::pipeline::records::message::Message;
@@ -196,23 +197,33 @@ pub(super) async fn raw(
 
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct HowRead {
+    /// Say what would happen, and do nothing.
+    #[serde(default)]
+    dry_run: bool,
+    #[serde(default)]
+    mapping: With,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct How {
     /// Say what would happen, and do nothing.
     #[serde(default)]
     dry_run: bool,
 }
 
-/// Lets a message be read again, with the mapping and the feeds of now.
+/// Lets a message be read again, with the feeds of now, and the mapping of now or of then.
 pub(super) async fn replay(
     State(state): State<admin::State>,
     Path(id): Path<String>,
-    Query(how): Query<How>,
+    Query(how): Query<HowRead>,
 ) -> Result<Response, Refusal> {
     let id = id_of(&id)?;
     let after = if how.dry_run {
-        holds::would_replay(state.desk(), By::OPERATOR, id)?
+        holds::would_replay(state.desk(), By::OPERATOR, id, how.mapping)?
     } else {
-        holds::replay(state.desk(), By::OPERATOR, id).await?
+        holds::replay(state.desk(), By::OPERATOR, id, how.mapping).await?
     };
     Ok((StatusCode::ACCEPTED, axum::Json(json!({ "id": id, "state": after.state }))).into_response())
 }

@@ -164,6 +164,7 @@ fn report(view: &View, interpretation: Option<&Interpretation>, sha256: &str) ->
         "order_number": report.order_number,
         "status": report.status.as_str(),
         "standing": reading.standing.as_str(),
+        "mapping": report.origin.mapping_digest,
         "sent_at": report.origin.sent_at.as_ref().map(|it| &it.iso),
         "collected_at": iso(report.collected_at()),
         "received_at": iso(received),

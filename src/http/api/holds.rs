@@ -23,6 +23,7 @@ use crate::pipeline::holds;
 use crate::pipeline::holds::By;
 use crate::pipeline::holds::Filter;
 use crate::pipeline::holds::Order;
+use crate::pipeline::holds::With;
 use crate::pipeline::records::CaseId;
 use crate::pipeline::records::MessageId;
 use crate::pipeline::records::message;
@@ -92,14 +93,22 @@ pub(super) async fn match_by_hand(
     matched.map(told).map_err(Into::into)
 }
 
-/// Reads one message again, with the mapping and the feeds of now.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReplayQuery {
+    #[serde(default)]
+    mapping: With,
+}
+
+/// Reads one message again, with the feeds of now, and the mapping of now or of then.
 pub(super) async fn replay(
     extract::State(state): extract::State<State>,
     SignedIn(actor): SignedIn,
     Named(id): Named<MessageId>,
+    Asked(query): Asked<ReplayQuery>,
 ) -> Result<(StatusCode, axum::Json<Value>), Refused> {
     let user = mends(&state, &actor, "replay").await?;
-    let after = holds::replay(state.pipeline.as_ref().into(), by(&user, &actor), id).await?;
+    let after = holds::replay(state.pipeline.as_ref().into(), by(&user, &actor), id, query.mapping).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(json!({ "id": id, "state": after.state.as_str() }))))
 }
 
@@ -135,6 +144,8 @@ pub(super) struct ReplayRequest {
     after: Option<MessageId>,
     #[serde(default)]
     dry_run: bool,
+    #[serde(default)]
+    mapping: With,
 }
 
 /// Reads the messages of a filter again, in the order received, so many at a time.
@@ -145,7 +156,7 @@ pub(super) async fn replay_many(
 ) -> Result<axum::Json<Value>, Refused> {
     let user = mends(&state, &actor, "replay").await?;
     let pipeline = state.pipeline.as_ref();
-    let ReplayRequest { feed, lab, code, since, state: stands, after, dry_run } = request;
+    let ReplayRequest { feed, lab, code, since, state: stands, after, dry_run, mapping } = request;
     let filter = Filter { feeds: None, state: stands, waiting_only: true, code, since };
     let filter = filter.of(&pipeline.feeds, feed.as_deref(), lab.as_deref(), Some(&actor.clinic));
     let page = holds::list(&pipeline.store, &filter, Order::OldestFirst, after, REPLAY_MAX)?;
@@ -153,9 +164,9 @@ pub(super) async fn replay_many(
     for (id, _) in page.items {
         let by = by(&user, &actor);
         let done = if dry_run {
-            holds::would_replay(pipeline.into(), by, id)
+            holds::would_replay(pipeline.into(), by, id, mapping)
         } else {
-            holds::replay(pipeline.into(), by, id).await
+            holds::replay(pipeline.into(), by, id, mapping).await
         };
         match done {
             Ok(_) => replayed.push(id),

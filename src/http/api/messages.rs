@@ -24,6 +24,7 @@ pub(super) async fn show(
         "received_at": header.received_at.to_string(),
         "lab": header.lab,
         "feed": header.feed,
+        "mapping": message.standing.mapping,
         "discarded": message.standing.discarded,
     });
     if let Some(diagnostics) = &message.diagnostics {

@@ -3,6 +3,7 @@
 //! Waiting messages are read in the order they were kept, many at a time: a batch shares one transaction, and while it
 //! is flushed the next is read. A panic in one message holds that message alone, as a defect of ours.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::mem;
 use std::panic::AssertUnwindSafe;
@@ -10,6 +11,7 @@ use std::panic::catch_unwind;
 use std::sync::Arc;
 
 use crate::audit;
+use crate::clinical::mapping::Mapping;
 use crate::clinical::mapping::inbound::Reading;
 use crate::clinical::mapping::inbound::Status;
 use crate::clinical::model::Report;
@@ -27,6 +29,7 @@ use crate::pipeline::feeds::Feed;
 use crate::pipeline::records::MessageId;
 use crate::pipeline::records::job;
 use crate::pipeline::records::job::Job;
+use crate::pipeline::records::mapping;
 use crate::pipeline::records::message;
 use crate::pipeline::records::message::Message;
 use crate::pipeline::records::message::Standing;
@@ -165,7 +168,7 @@ fn advance(pipeline: &Pipeline, job: &Job, change: &mut Change) -> Result<Advanc
         (None, _) => Outcome::held(vec![feed_gone()]),
         (Some(feed), Ok(Some(message))) => {
             advanced.bytes = message.raw.len();
-            let outcome = guarded(|| read(pipeline, feed, &message));
+            let outcome = guarded(|| read(pipeline, feed, &message, job.body.mapping.as_deref()));
             let Outcome { state, diagnostics, .. } = &outcome;
             match application_ack::owed(pipeline, id, feed, &message.raw, *state, diagnostics) {
                 Owed::Nothing => {}
@@ -190,18 +193,20 @@ struct Outcome {
     state: State,
     reports: Vec<(String, Report)>,
     diagnostics: Vec<Diagnostic>,
-    mapping_digest: String,
+    /// Of the mapping that read it; none where none could.
+    mapping: Option<String>,
 }
 
 impl Outcome {
     fn held(diagnostics: Vec<Diagnostic>) -> Self {
-        Self { state: State::Held, reports: Vec::new(), diagnostics, mapping_digest: String::new() }
+        Self { state: State::Held, reports: Vec::new(), diagnostics, mapping: None }
     }
 
     fn put(self, pipeline: &Pipeline, change: &mut Change, job: &Job, before: &Standing) {
         let (now, id) = (pipeline.clock.now(), MessageId(job.subject));
         let report_clinics = self.reports.iter().map(|(clinic, _)| clinic.clone()).collect();
-        let after = Standing { state: self.state, report_clinics, ..before.clone() };
+        let mapping = self.mapping.clone();
+        let after = Standing { state: self.state, report_clinics, mapping, ..before.clone() };
         message::put_standing(change, id, Some(before), &after);
         message::put_diagnostics(change, id, &before.scope(), &self.diagnostics);
         for (index, (clinic, report)) in (0u16..).zip(&self.reports) {
@@ -219,7 +224,7 @@ impl Outcome {
         let codes: Vec<&str> = self.diagnostics.iter().map(|it| it.code.as_str()).collect();
         let entry = audit::Entry::new(now, "gateway", act, id.to_string())
             .with("reports", self.reports.len())
-            .with("mapping", self.mapping_digest);
+            .with("mapping", self.mapping.unwrap_or_default());
         change.audit(if codes.is_empty() { entry } else { entry.with("diagnostics", codes) });
     }
 }
@@ -229,9 +234,16 @@ fn guarded(read: impl FnOnce() -> Outcome) -> Outcome {
     catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| bug())
 }
 
-fn read(pipeline: &Pipeline, feed: &Feed, message: &Message) -> Outcome {
-    let Some(mapping) = pipeline.catalog.lab(&feed.mapping) else {
-        return Outcome::held(vec![mapping_gone()]);
+/// Reads a message with the mapping of now, or with a remembered one where `then` names its digest.
+fn read(pipeline: &Pipeline, feed: &Feed, message: &Message, then: Option<&str>) -> Outcome {
+    let mappings = pipeline.mappings.now();
+    let mapping = match then {
+        Some(digest) => remembered(pipeline, digest).map(Cow::Owned),
+        None => mappings.catalog.lab(&feed.mapping).map(Cow::Borrowed).ok_or_else(mapping_gone),
+    };
+    let mapping = match mapping {
+        Ok(mapping) => mapping,
+        Err(problem) => return Outcome::held(vec![problem]),
     };
     let Reading { reports, mut diagnostics, status, .. } = mapping.read_bytes(&message.raw);
     let mut placed = Vec::with_capacity(reports.len());
@@ -251,7 +263,14 @@ fn read(pipeline: &Pipeline, feed: &Feed, message: &Message) -> Outcome {
         Status::Mapped => State::Mapped,
     };
     let reports = if state == State::Mapped { placed } else { Vec::new() };
-    Outcome { state, reports, diagnostics, mapping_digest: mapping.digest().to_owned() }
+    Outcome { state, reports, diagnostics, mapping: Some(mapping.digest().to_owned()) }
+}
+
+/// The mapping of a digest, compiled from what the store remembers of it.
+fn remembered(pipeline: &Pipeline, digest: &str) -> Result<Mapping, Diagnostic> {
+    let kept = mapping::load(&pipeline.store, digest).ok().flatten().ok_or_else(|| not_remembered(digest))?;
+    let compiled = Mapping::compile(&kept.lab, &kept.files).ok().filter(|it| it.digest() == digest);
+    compiled.ok_or_else(|| not_as_it_was(digest))
 }
 
 /// Whose report it is: the clinic its route leads to, the feed's one clinic, or the one that issued the order number.
@@ -301,6 +320,20 @@ fn mapping_gone() -> Diagnostic {
     Diagnostic::error(Code::new("M203"), "the mapping of this feed does not exist")
         .fact("held: nothing was sent on")
         .help("add the mapping's folder under labs/, and replay the message")
+}
+
+fn not_remembered(digest: &str) -> Diagnostic {
+    Diagnostic::error(Code::new("M210"), "the mapping that read this message is not remembered")
+        .fact(format!("its digest is `{digest}`"))
+        .help("replay the message with the mapping of now: leave `--mapping then` out")
+}
+
+fn not_as_it_was(digest: &str) -> Diagnostic {
+    let told = "the remembered mapping cannot be compiled to what it was by this version of the gateway";
+    Diagnostic::error(Code::new("M214"), told)
+        .fact("held: nothing was sent on")
+        .fact(format!("its digest is `{digest}`"))
+        .help("replay the message with the mapping of now: leave `--mapping then` out")
 }
 
 fn unreadable() -> Diagnostic {

@@ -55,7 +55,8 @@ pub(super) async fn of(
     }
     let key = MarkerKey::new(pipeline.store.mac(&stored.scope(), MARKER_PURPOSE, &[]).await?);
     let Some(view) = view(pipeline, case)? else { return Ok(Err(not_complete())) };
-    let plan = match pipeline.outbound.plan(&view, &Settings { marker_key: &key, notes: true }) {
+    let plan = match pipeline.mappings.now().outbound.plan(&view, &Settings { marker_key: &key, notes: true })
+    {
         Ok(plan) => plan,
         Err(problems) => return Ok(Err(problems.into_iter().next().unwrap_or_else(not_complete))),
     };

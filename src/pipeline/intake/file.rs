@@ -89,7 +89,7 @@ impl Intake {
     ///
     /// HL7 v2 is cut at its headers, with or without envelopes; in any other format the file is one message.
     pub async fn receive_file(&self, feed: &Arc<Feed>, raw: &[u8]) -> FileAnswer {
-        let format = self.0.catalog.lab(&feed.mapping).map(Mapping::format);
+        let format = self.0.mappings.now().catalog.lab(&feed.mapping).map(Mapping::format);
         if format.is_some_and(|format| format != Format::Hl7v2) {
             return FileAnswer::of(self.receive_from(feed, raw).await);
         }

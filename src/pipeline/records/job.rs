@@ -54,6 +54,9 @@ pub struct Body {
     /// The clinic of a delivery, whose key opens the case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clinic: Option<String>,
+    /// The digest of the remembered mapping to read the message with, where it is not the mapping of now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mapping: Option<String>,
 }
 
 impl Job {

@@ -94,6 +94,9 @@ pub struct Standing {
     /// Whose key opens each of its reports, by their index.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub report_clinics: Vec<String>,
+    /// The digest of the mapping that read it last; none where none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mapping: Option<String>,
     /// A held or rejected message that nobody waits for any more. The bytes and the state stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub discarded: Option<Discarded>,
@@ -109,7 +112,7 @@ pub struct Discarded {
 
 impl Standing {
     pub fn new(state: State, feed: Option<String>) -> Self {
-        Self { state, feed, report_clinics: Vec::new(), discarded: None }
+        Self { state, feed, report_clinics: Vec::new(), mapping: None, discarded: None }
     }
 
     /// Whether a person must still do something about it.

@@ -93,9 +93,10 @@ impl Material {
             Some(id) => previous(store, case, id, report)?,
             None => None,
         };
+        let mappings = pipeline.mappings.now();
         let plain_names = report
             .results()
-            .filter_map(|it| Some((it.id.clone(), pipeline.knowledge.analyte_for(it)?.name.clone())))
+            .filter_map(|it| Some((it.id.clone(), mappings.knowledge.analyte_for(it)?.name.clone())))
             .collect();
         Ok(Self { case: case.clone(), reading, versions, order, ordered_by, previous, plain_names })
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use haemosync_gateway::app::Compiled;
+use haemosync_gateway::app;
 use haemosync_gateway::clinical::model::Interpretation;
 use haemosync_gateway::clinical::model::Moment;
 use haemosync_gateway::clinical::model::Report;
@@ -113,14 +113,12 @@ impl Gateway {
         let backend = Embedded::open(&embedded::Config::new(directory.path())).unwrap();
         let master = MasterKey::parse(MASTER_KEY).unwrap();
         let store = Arc::new(Store::open(Arc::new(backend), master).await.unwrap());
-        let Compiled { catalog, knowledge, outbound } = Compiled::read(None).unwrap();
+        let mappings = app::mappings(None, clock.now()).unwrap();
         let pipeline = Arc::new(Pipeline {
             store: Arc::clone(&store),
             clock: Arc::clone(&shared),
             feeds: Feeds::new(vec![Arc::new(feed())]),
-            catalog,
-            knowledge,
-            outbound,
+            mappings,
             accounts: Accounts::new(account_settings(), Arc::clone(&shared)),
             dangerous_test_nhs_numbers: true,
             wake: Wake::default(),

@@ -58,7 +58,7 @@ pub(super) fn result(index: usize, name: &str, sent: &str, unit: &str, range: &s
         code: text_code(name),
         sub_id: None,
         value: value(sent),
-        unit: some(unit).map(|sent| Unit { sent, ucum: None }),
+        unit: some(unit).map(|sent| Unit { sent, ucum: None, factor: None }),
         range: some(range).map(|sent| ReferenceRange::parse(&sent)),
         flags: some(flag).map(|sent| Flag { sent, text: None }).into_iter().collect(),
         status: ResultStatus::Final,

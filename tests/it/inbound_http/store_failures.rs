@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use haemosync_gateway::app::Compiled;
+use haemosync_gateway::app;
 use haemosync_gateway::clock::Clock;
 use haemosync_gateway::clock::SystemClock;
 use haemosync_gateway::inbound::http;
@@ -56,7 +56,7 @@ impl Open {
         let master = MasterKey::parse(MasterKey::generate_text().trim()).unwrap();
         let store = Arc::new(Store::open(disk.clone(), master).await.unwrap());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let Compiled { catalog, knowledge, outbound } = Compiled::read(None).unwrap();
+        let mappings = app::mappings(None, clock.now()).unwrap();
         let feeds = [feed("v2", Door::Http), feed("fhir", Door::Fhir)];
         let guard = http::Guard { signature: None, token: None, by_lab: false, dangerous_none: true };
         let guarded = |feed: &Arc<Feed>| http::Guarded { feed: Arc::clone(feed), guard: guard.clone() };
@@ -72,9 +72,7 @@ impl Open {
             store: Arc::clone(&store),
             accounts: Accounts::new(no_accounts(), Arc::clone(&clock)),
             feeds: Feeds::new(feeds.to_vec()),
-            catalog,
-            knowledge,
-            outbound,
+            mappings,
             dangerous_test_nhs_numbers: false,
             wake: Wake::default(),
             run: clock.new_id(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use haemosync_gateway::app::Compiled;
+use haemosync_gateway::app;
 use haemosync_gateway::clock::Clock;
 use haemosync_gateway::clock::SystemClock;
 use haemosync_gateway::inbound::mllp;
@@ -53,7 +53,7 @@ impl Door {
         let master = MasterKey::parse(MasterKey::generate_text().trim()).unwrap();
         let store = Arc::new(Store::open(disk.clone(), master).await.unwrap());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let Compiled { catalog, knowledge, outbound } = Compiled::read(None).unwrap();
+        let mappings = app::mappings(None, clock.now()).unwrap();
         let feeds = [
             ("error", OnStoreFailure::Error),
             ("reject", OnStoreFailure::Reject),
@@ -63,9 +63,7 @@ impl Door {
             store: Arc::clone(&store),
             accounts: Accounts::new(no_accounts(), Arc::clone(&clock)),
             feeds: Feeds::new(feeds.map(|(name, policy)| Arc::new(feed(name, policy))).to_vec()),
-            catalog,
-            knowledge,
-            outbound,
+            mappings,
             dangerous_test_nhs_numbers: false,
             wake: Wake::default(),
             awaited: Awaited::default(),

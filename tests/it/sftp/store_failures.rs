@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use haemosync_gateway::app::Compiled;
+use haemosync_gateway::app;
 use haemosync_gateway::clock::Clock;
 use haemosync_gateway::clock::SystemClock;
 use haemosync_gateway::inbound::sftp;
@@ -54,16 +54,14 @@ impl Door {
         let master = MasterKey::parse(MasterKey::generate_text().trim()).unwrap();
         let store = Arc::new(Store::open(disk.clone(), master).await.unwrap());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let Compiled { catalog, knowledge, outbound } = Compiled::read(None).unwrap();
+        let mappings = app::mappings(None, clock.now()).unwrap();
         let feed = Arc::new(feed());
         let pipeline = Arc::new(Pipeline {
             awaited: haemosync_gateway::pipeline::application_ack::Awaited::default(),
             store: Arc::clone(&store),
             accounts: Accounts::new(no_accounts(), Arc::clone(&clock)),
             feeds: Feeds::new(vec![Arc::clone(&feed)]),
-            catalog,
-            knowledge,
-            outbound,
+            mappings,
             dangerous_test_nhs_numbers: false,
             wake: Wake::default(),
             run: clock.new_id(),

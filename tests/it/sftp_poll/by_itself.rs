@@ -6,7 +6,7 @@ use std::process::Child;
 use std::process::Command;
 use std::sync::Arc;
 
-use haemosync_gateway::app::Compiled;
+use haemosync_gateway::app;
 use haemosync_gateway::clock::Clock;
 use haemosync_gateway::clock::SystemClock;
 use haemosync_gateway::config;
@@ -51,15 +51,13 @@ impl Poller {
         let disk = Arc::new(Faulty::new(Arc::new(backend)));
         let store = Arc::new(Store::open(disk.clone(), config.master_key).await.unwrap());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let Compiled { catalog, knowledge, outbound } = Compiled::read(None).unwrap();
+        let mappings = app::mappings(None, clock.now()).unwrap();
         let pipeline = Arc::new(Pipeline {
             awaited: haemosync_gateway::pipeline::application_ack::Awaited::default(),
             store: Arc::clone(&store),
             accounts: Accounts::new(config.cliniko, Arc::clone(&clock)),
             feeds: config.feeds,
-            catalog,
-            knowledge,
-            outbound,
+            mappings,
             dangerous_test_nhs_numbers: false,
             wake: Wake::default(),
             run: clock.new_id(),

@@ -60,6 +60,16 @@ pub struct Analyte {
 }
 
 impl Analyte {
+    /// Its LOINC codes, the one to write first.
+    pub fn loinc(&self) -> &[String] {
+        &self.loinc
+    }
+
+    /// Other names it goes by.
+    pub fn aliases(&self) -> &[String] {
+        &self.aliases
+    }
+
     fn read(row: &Row<'_>, problems: &mut Vec<Diagnostic>) -> Self {
         let unit = row.required("unit", problems);
         let spelled = row.list("unit_aliases");
@@ -109,7 +119,9 @@ impl Analyte {
         };
         // The mapping's UCUM code decides: a laboratory may write `g/L` and mean another unit. The spelling as sent
         // stands in where there is none, or one that is UCUM and not in our list, such as `u[IU]/mL`.
-        [unit.ucum.as_deref(), Some(unit.sent.as_str())].into_iter().flatten().find_map(|spelling| {
+        // Where the number was brought into the UCUM unit, the spelling as sent is that of another number.
+        let sent = Some(unit.sent.as_str()).filter(|_| unit.factor.is_none());
+        [unit.ucum.as_deref(), sent].into_iter().flatten().find_map(|spelling| {
             let plain = normalise(spelling);
             if self.spellings.contains(plain.as_ref()) {
                 return Some(Decimal::ONE);

@@ -217,7 +217,7 @@ fn result(analyte: &Analyte, id: usize, given: &str) -> LabResult {
             Some(number) => Value::Quantity { sent: sent.to_owned(), comparator, number },
             None => Value::Text { text: sent.to_owned() },
         },
-        unit: (!unit.is_empty()).then(|| Unit { sent: unit.to_owned(), ucum: None }),
+        unit: (!unit.is_empty()).then(|| Unit { sent: unit.to_owned(), ucum: None, factor: None }),
         range: None,
         flags: Vec::new(),
         status: ResultStatus::Final,

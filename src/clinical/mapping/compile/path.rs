@@ -8,12 +8,14 @@ use toml::de::DeTable;
 use crate::clinical::mapping::compile::Compiler;
 use crate::clinical::mapping::compile::NOT_A_PATH;
 use crate::clinical::mapping::compile::Node;
+use crate::clinical::mapping::compile::Read;
 use crate::clinical::mapping::compile::UNKNOWN_WORD;
 use crate::clinical::mapping::language;
 use crate::clinical::mapping::language::DATE_PARTS;
 use crate::clinical::mapping::language::Field;
 use crate::clinical::mapping::language::Format;
 use crate::clinical::mapping::language::RESULT_RESOURCES;
+use crate::clinical::mapping::language::Verb;
 use crate::clinical::mapping::plan::Column;
 use crate::clinical::mapping::plan::Lookup;
 use crate::clinical::mapping::plan::Mapping;
@@ -66,13 +68,22 @@ impl Compiler<'_> {
         csv::Delimiter::ALL.get(place?).copied()
     }
 
-    pub(super) fn field_paths(&mut self, node: &Node<'_>, key: &str) -> Vec<Path> {
+    /// The paths that the rule of this name reads.
+    pub(super) fn field_paths(&mut self, rule: &str, node: &Node<'_>, key: &str) -> Vec<Path> {
         if node.get_ref().as_array().is_none() {
             self.wrong_type(Spanned::span(node), key, "a list of paths");
             return Vec::new();
         }
         let texts = self.strings(node, key);
-        texts.iter().filter_map(|(text, at)| self.field_path(text, at)).collect()
+        texts.iter().filter_map(|(text, at)| self.read_path(rule, text, at)).collect()
+    }
+
+    /// A path that the rule of this name reads, remembered for what is told of paths that never match.
+    pub(super) fn read_path(&mut self, rule: &str, text: &str, at: &Range<usize>) -> Option<Path> {
+        let path = self.field_path(text, at)?;
+        let at = self.source.span(at.clone(), "");
+        self.reads.push(Read { rule: rule.to_owned(), number: self.rules.len(), path: path.clone(), at });
+        Some(path)
     }
 
     /// A path that names a field: a whole segment has no value.
@@ -122,7 +133,7 @@ impl Compiler<'_> {
             return Vec::new();
         };
         let of_result = |field: &&Field| field.section() == "result" && **field != Field::ResultValue;
-        let mut known = vec!["column"];
+        let mut known = vec!["column", Verb::When.name()];
         known.extend(Field::ALL.iter().filter(of_result).map(|field| field.name()));
         let mut columns = Vec::new();
         for item in items {
@@ -134,6 +145,14 @@ impl Compiler<'_> {
                 continue;
             };
             let value = self.rule("result.column.value", language::Kind::Value, key.span(), value);
+            if let (Some(id), Some(when)) = (value, table.get(Verb::When.name())) {
+                let index = usize::from(id.0);
+                let Some(mut rule) = self.rules.get(index).cloned() else { continue };
+                self.when(&mut rule, when);
+                if let Some(slot) = self.rules.get_mut(index) {
+                    *slot = rule;
+                }
+            }
             column.rules.extend(self.inherit(Field::ResultValue, value, mapping));
             for (key, node) in table {
                 let Some(field) = Field::find("result", key.get_ref().as_ref()).filter(|it| of_result(&it))

@@ -6,13 +6,19 @@ use toml::de::DeTable;
 
 use crate::clinical::mapping::compile::CONTRADICTION;
 use crate::clinical::mapping::compile::Compiler;
+use crate::clinical::mapping::compile::NEVER;
 use crate::clinical::mapping::compile::NO_DECISION;
 use crate::clinical::mapping::compile::Node;
-use crate::clinical::mapping::compile::WRONG_TYPE;
+use crate::clinical::mapping::compile::RULES_MAX;
+use crate::clinical::mapping::compile::TOO_MANY;
+use crate::clinical::mapping::compile::UNREACHED;
 use crate::clinical::mapping::compile::path;
-use crate::clinical::mapping::language;
+use crate::clinical::mapping::condition;
 use crate::clinical::mapping::language::Format;
 use crate::clinical::mapping::language::Kind;
+use crate::clinical::mapping::language::Verb;
+use crate::clinical::mapping::language::verb::ALTERNATIVES_MAX;
+use crate::clinical::mapping::language::verb::Shape;
 use crate::clinical::mapping::plan::Decision;
 use crate::clinical::mapping::plan::Lookup;
 use crate::clinical::mapping::plan::Rule;
@@ -21,7 +27,6 @@ use crate::clinical::mapping::plan::TypeSource;
 use crate::clinical::model::ReportStatus;
 use crate::clinical::model::Sex;
 use crate::clinical::model::StatusDetail;
-use crate::clinical::terminology::TableKind;
 
 /// HL7 v2 data types (chapter 2A) that a value can be read as.
 const VALUE_TYPES: [&str; 20] = [
@@ -30,6 +35,7 @@ const VALUE_TYPES: [&str; 20] = [
 ];
 
 impl Compiler<'_> {
+    /// One rule, or a list of which the first whose `when` holds is read.
     pub(super) fn rule(
         &mut self,
         name: &str,
@@ -37,6 +43,34 @@ impl Compiler<'_> {
         key: Range<usize>,
         node: &Node<'_>,
     ) -> Option<RuleId> {
+        let Some(items) = node.get_ref().as_array() else { return self.one_rule(name, kind, key, node) };
+        if items.is_empty() || items.len() > ALTERNATIVES_MAX {
+            let message = format!("`{name}` has {} alternatives", items.len());
+            let help = format!("give it one to {ALTERNATIVES_MAX}, each a table");
+            self.error(TOO_MANY, node.span(), message, "these", help);
+            return None;
+        }
+        let mut ids: Vec<RuleId> = Vec::new();
+        for (place, item) in items.iter().enumerate() {
+            let is_conditional = item.get_ref().as_table().is_some_and(|it| it.contains_key("when"));
+            if !is_conditional && place + 1 < items.len() {
+                let message = format!("what follows this rule of `{name}` is never read");
+                let help = "give it a `when`, or make it the last of the list";
+                self.error(UNREACHED, item.span(), message, "it has no `when`", help);
+            }
+            ids.extend(self.one_rule(name, kind, item.span(), item));
+        }
+        for pair in ids.windows(2) {
+            if let [id, next] = pair
+                && let Some(rule) = self.rules.get_mut(usize::from(id.0))
+            {
+                rule.more.get_or_insert_default().otherwise = Some(*next);
+            }
+        }
+        ids.first().copied()
+    }
+
+    fn one_rule(&mut self, name: &str, kind: Kind, key: Range<usize>, node: &Node<'_>) -> Option<RuleId> {
         let id = RuleId(u16::try_from(self.rules.len()).ok()?);
         let mut rule = Rule {
             id,
@@ -57,9 +91,10 @@ impl Compiler<'_> {
             date_format: None,
             display: Vec::new(),
             system: None,
+            more: None,
         };
         if let Some(text) = node.get_ref().as_str() {
-            rule.sources.extend(self.field_path(text, &node.span()));
+            rule.sources.extend(self.read_path(&rule.name, text, &node.span()));
         } else if let Some(table) = node.get_ref().as_table() {
             self.keys(&mut rule, kind, table, &node.span());
         } else {
@@ -72,32 +107,34 @@ impl Compiler<'_> {
             let line = format!("{name} = {{ from = \"OBX-5\", type = \"OBX-2\" }}");
             self.missing(node.span(), "type", &line);
         }
+        if self.rules.len() >= RULES_MAX {
+            let help = "read fewer fields, or keep several as one text";
+            let message = format!("a mapping has at most {RULES_MAX} rules");
+            self.error(TOO_MANY, key, message, "one too many", help);
+            return None;
+        }
         self.rules.push(rule);
         Some(id)
     }
 
     fn keys(&mut self, rule: &mut Rule, kind: Kind, table: &DeTable<'_>, at: &Range<usize>) {
-        let mut known = language::RULE_KEYS.to_vec();
-        known.extend(kind.keys());
-        if self.format != Format::Hl7v2 {
-            known.extend(kind.keys_in_tree());
-        }
-        self.check_keys(table, &known, &format!("`{}`", rule.name));
-        let origins: Vec<_> = table
-            .iter()
-            .filter(|(key, _)| ["from", "first_of", "each_of", "const"].contains(&key.get_ref().as_ref()))
-            .collect();
-        if let [_, (second, _), ..] = origins.as_slice() {
+        let format = self.format;
+        self.check_keys(table, &Verb::names(kind, format), &format!("`{}`", rule.name));
+        let is_origin = |verb: Option<Verb>| {
+            matches!(verb, Some(Verb::From | Verb::FirstOf | Verb::EachOf | Verb::Const))
+        };
+        let verbs = || table.iter().map(|(key, node)| (Verb::find(key.get_ref().as_ref()), key, node));
+        let origins: Vec<_> = verbs().filter(|(verb, ..)| is_origin(*verb)).collect();
+        if let [_, (_, second, _), ..] = origins.as_slice() {
             let message = format!("`{}` says twice where it comes from", rule.name);
             let help = "keep one of `from`, `first_of`, `each_of`, `const`";
             self.error(CONTRADICTION, second.span(), message, "the second origin", help);
         } else if origins.is_empty() && !self.has_columns {
             self.missing(at.clone(), "from", path::example(self.format));
         }
-        for (key, node) in table {
-            let key = key.get_ref().as_ref();
-            if known.contains(&key) {
-                self.key(rule, kind, key, node);
+        for (verb, _, node) in verbs() {
+            if let Some(verb) = verb.filter(|it| it.takes(kind, format)) {
+                self.verb(rule, kind, verb, node);
             }
         }
         if rule.unmapped.is_none() && matches!(rule.lookup, Lookup::Tables(_) | Lookup::Map(_)) {
@@ -107,102 +144,93 @@ impl Compiler<'_> {
         }
     }
 
-    fn key(&mut self, rule: &mut Rule, kind: Kind, key: &str, node: &Node<'_>) {
-        match key {
-            "from" => {
-                let text = self.string(node, key).unwrap_or_default();
-                rule.sources.extend(self.field_path(text, &node.span()));
+    fn verb(&mut self, rule: &mut Rule, kind: Kind, verb: Verb, node: &Node<'_>) {
+        let key = verb.name();
+        match verb {
+            Verb::From => {
+                let Some(text) = self.string(node, key) else { return };
+                rule.sources.extend(self.read_path(&rule.name, text, &node.span()));
             }
-            "first_of" | "each_of" => {
-                rule.each = key == "each_of";
-                rule.sources.extend(self.field_paths(node, key));
+            Verb::FirstOf | Verb::EachOf => {
+                rule.each = verb == Verb::EachOf;
+                rule.sources.extend(self.field_paths(&rule.name, node, key));
             }
-            "fallback" => rule.fallback.extend(self.field_paths(node, key)),
-            "const" => {
+            Verb::Fallback => rule.fallback.extend(self.field_paths(&rule.name, node, key)),
+            Verb::Const => {
                 let Some(word) = self.string(node, key) else { return };
-                let sound = match kind {
+                let is_sound = match kind {
                     Kind::ReportStatus | Kind::ResultStatus => {
                         self.known_word(word, targets(kind), node.span(), key)
                     }
                     _ => true,
                 };
-                rule.constant = sound.then(|| word.to_owned());
+                rule.constant = is_sound.then(|| word.to_owned());
             }
-            "required" => match node.get_ref().as_bool() {
-                Some(required) => rule.required = required,
-                None => self.wrong_type(node.span(), key, "true or false"),
-            },
-            "as" => {
-                let Some(word) = self.string(node, key) else { return };
-                self.known_word(word, &["date", "time"], node.span(), key);
-                rule.as_date = word == "date";
+            // Of a report's own number it is asked always.
+            Verb::Required => {
+                rule.required =
+                    self.flag(node, key).unwrap_or_default() && rule.name != "report.filler_number";
             }
-            "check" => {
-                let Some(word) = self.string(node, key) else { return };
-                rule.check_nhs_number = self.known_word(word, &["nhs-number"], node.span(), key);
+            Verb::As => rule.as_date = self.word(verb, node) == Some("date"),
+            Verb::Check => rule.check_nhs_number = self.word(verb, node).is_some(),
+            Verb::Decimal => {
+                let has_comma = self.word(verb, node) == Some("comma");
+                rule.more.get_or_insert_default().has_decimal_comma = has_comma;
             }
-            "unmapped" => {
-                let Some(word) = self.string(node, key) else { return };
-                self.known_word(word, &language::DECISIONS, node.span(), key);
-                rule.unmapped = Some(match word {
-                    "keep" => Decision::Keep,
-                    "reject" => Decision::Reject,
+            Verb::Unmapped => {
+                rule.unmapped = Some(match self.word(verb, node) {
+                    Some("keep") => Decision::Keep,
+                    Some("reject") => Decision::Reject,
                     _ => Decision::Hold,
                 });
             }
-            "format" => self.date_format(rule, node),
-            "display" => {
-                let text = self.string(node, key).unwrap_or_default();
-                rule.display.extend(self.field_path(text, &node.span()));
+            Verb::Format => self.date_format(rule, node),
+            Verb::Display => {
+                let Some(text) = self.string(node, key) else { return };
+                rule.display.extend(self.read_path(&rule.name, text, &node.span()));
             }
-            "system" => rule.system = self.string(node, key).map(str::to_owned),
-            "table" => self.tables_of(rule, kind, node),
-            "map" => self.map(rule, kind, node),
-            "type" => {
+            Verb::System => rule.system = self.string(node, key).map(str::to_owned),
+            Verb::Table => self.tables_of(rule, kind, node),
+            Verb::Map => self.map(rule, kind, node),
+            Verb::Type => {
                 let Some(text) = self.string(node, key) else { return };
                 rule.value_type = if VALUE_TYPES.contains(&text) {
                     Some(TypeSource::Fixed(text.to_owned()))
                 } else {
-                    self.field_path(text, &node.span()).map(TypeSource::Path)
+                    self.read_path(&rule.name, text, &node.span()).map(TypeSource::Path)
                 };
             }
-            _ => {
+            Verb::Retype => {
                 for (from, to, at) in self.words(node, key) {
                     if self.known_word(&to, &VALUE_TYPES, at, key) {
                         rule.retype.push((from, to));
                     }
                 }
             }
+            Verb::Transform => rule.more.get_or_insert_default().steps = self.steps(node),
+            Verb::When => self.when(rule, node),
         }
     }
 
-    fn tables_of(&mut self, rule: &mut Rule, kind: Kind, node: &Node<'_>) {
-        if kind == Kind::Sex {
-            if let Some(word) = self.string(node, "table") {
-                self.known_word(word, &["sex"], node.span(), "table");
-            }
-            return;
+    /// `when`, of a rule or of a column.
+    pub(super) fn when(&mut self, rule: &mut Rule, node: &Node<'_>) {
+        let conditions = self.conditions(node);
+        if let Some(condition) = condition::contradict(&conditions) {
+            let message = format!(
+                "no message can fulfil this `when`: what it asks of `{}` excludes itself",
+                condition.path
+            );
+            let help = "take one of the conditions out, or make two rules of it";
+            self.warn(NEVER, node.span(), message, "never holds", help);
         }
-        let table_kind = if kind == Kind::Unit { TableKind::Units } else { TableKind::Codes };
-        rule.lookup_span = Some(self.source.span(node.span(), "no row for it"));
-        let mut tables = Vec::new();
-        for (name, at) in self.strings(node, "table") {
-            match self.resolve(&name, table_kind, at) {
-                Some((shown, table)) if table.kind() == table_kind => tables.push((shown, table)),
-                Some((shown, _)) => {
-                    let wanted = format!("a table with the columns {}", table_kind.header().join(","));
-                    self.error(
-                        WRONG_TYPE,
-                        node.span(),
-                        format!("{shown} is not {wanted}"),
-                        "another kind",
-                        "name another",
-                    );
-                }
-                None => {}
-            }
-        }
-        rule.lookup = Lookup::Tables(tables);
+        rule.more.get_or_insert_default().when = conditions;
+    }
+
+    /// The one of its words that a key has.
+    fn word<'v>(&mut self, verb: Verb, node: &'v Node<'_>) -> Option<&'v str> {
+        let word = self.string(node, verb.name())?;
+        let Shape::Word(known) = verb.shape() else { return Some(word) };
+        self.known_word(word, known, node.span(), verb.name()).then_some(word)
     }
 
     fn map(&mut self, rule: &mut Rule, kind: Kind, node: &Node<'_>) {

@@ -4,6 +4,8 @@ use crate::clinical::mapping::inbound::code;
 use crate::clinical::mapping::inbound::coded::Word;
 use crate::clinical::mapping::inbound::composite::code_of;
 use crate::clinical::mapping::inbound::composite::part;
+use crate::clinical::mapping::inbound::ledger;
+use crate::clinical::mapping::inbound::ledger::Home;
 use crate::clinical::mapping::inbound::outline;
 use crate::clinical::mapping::inbound::outline::Noted;
 use crate::clinical::mapping::inbound::outline::Order;
@@ -42,6 +44,7 @@ struct Draft {
     /// The message's place of each specimen of the report, and of the order it stands in.
     specimens: Vec<(usize, Option<usize>)>,
     order_numbers_differ: bool,
+    home: Home,
 }
 
 impl Reader<'_, '_> {
@@ -80,13 +83,15 @@ impl Reader<'_, '_> {
 
     fn origin(&mut self) -> MessageOrigin {
         let header = self.segments.first().copied();
+        let sent_at = header.and_then(|header| self.moment_of(header.field(7), false, Decision::Keep));
+        self.gaps.sent_at(sent_at.as_ref());
         let text = |field: u32| {
             header.map(|header| header.field(field).component(1).text().into_owned()).unwrap_or_default()
         };
         MessageOrigin {
             control_id: text(10),
             sender: format!("{}|{}", text(3), text(4)),
-            sent_at: header.and_then(|header| self.moment_of(header.field(7), false, Decision::Keep)),
+            sent_at,
             mapping_digest: self.mapping.digest.clone(),
         }
     }
@@ -138,7 +143,7 @@ impl Reader<'_, '_> {
         let scope = Scope { patient: group, order: Some(order), current: None };
         let filler_number = self.word(Field::FillerNumber, scope);
         if filler_number.is_none()
-            && let Some((_, rule)) = self.rule(Field::FillerNumber)
+            && let Some((_, rule)) = self.rule(Field::FillerNumber, scope)
         {
             let at = self.expected_at(rule, scope);
             let help = "ask the sender to fill OBR-3: without the laboratory's number a correction cannot find its report";
@@ -170,10 +175,12 @@ impl Reader<'_, '_> {
                 notes,
                 origin,
             };
-            drafts.push(Draft { key, report, specimens: Vec::new(), order_numbers_differ: false });
+            let home = Home { report: Vec::new(), patient: ledger::scope(group.pid.unwrap_or(0)) };
+            drafts.push(Draft { key, report, specimens: Vec::new(), order_numbers_differ: false, home });
             drafts.len() - 1
         });
         let Some(draft) = drafts.get_mut(place) else { return };
+        draft.home.report.push(ledger::scope(order.obr));
         let mut panel = self.panel(order, scope, draft);
         if let Some(number) = order_number
             && draft.report.order_number.as_ref() != Some(&number)
@@ -251,7 +258,7 @@ impl Reader<'_, '_> {
         let (status, detail) = self.result_status(scope);
         let mut value = self.value(scope, at, status);
         if code.is_none() {
-            self.no_code(at, &value.value);
+            self.no_code(at, scope, &value.value);
         }
         if let (Value::Attachment { index }, Some(mut attachment)) =
             (&mut value.value, value.attachment.take())
@@ -260,10 +267,15 @@ impl Reader<'_, '_> {
             attachment.title = code.as_ref().map(|code| code.value.label().to_owned());
             attachments.push(attachment);
         }
-        let unit = self.unit(scope);
+        let mut unit = self.unit(scope);
         let code_known = code.as_ref().is_some_and(|code| code.interpretable);
         let unit_known = unit.as_ref().is_none_or(|unit| unit.interpretable);
-        let range = self.field_text(Field::ResultRange, scope).map(|text| ReferenceRange::parse(text.trim()));
+        let mut range = self.range(scope);
+        let is_scaled =
+            self.gaps.in_ucum(unit.as_ref().map(|it| &it.value), &mut value.value, range.as_mut(), at);
+        if !is_scaled && let Some(unit) = &mut unit {
+            (unit.value.ucum, unit.value.factor) = (None, None);
+        }
         Some(LabResult {
             id: ResultId(at.to_string()),
             code: code.map_or_else(|| narrative_of(panel), |code| code.value),
@@ -280,14 +292,14 @@ impl Reader<'_, '_> {
             methods: self.codes(Field::ResultMethods, scope),
             performing_lab: self.organisation(Field::PerformingLab, scope),
             specimen: None,
-            not_interpreted: !(value.interpretable && code_known && unit_known),
+            not_interpreted: !(value.interpretable && code_known && unit_known && is_scaled),
             extra: self.extra(&self.mapping.result_extra, scope),
         })
     }
 
     /// A line of text without a code is part of its panel's narrative, if the mapping keeps such; a number is nothing.
-    fn no_code(&mut self, at: Location, value: &Value) {
-        let kept = self.rule(Field::ResultCode).and_then(|(_, rule)| rule.unmapped);
+    fn no_code(&mut self, at: Location, scope: Scope<'_>, value: &Value) {
+        let kept = self.rule(Field::ResultCode, scope).and_then(|(_, rule)| rule.unmapped);
         let decision = match (kept, value) {
             (Some(Decision::Keep), Value::Text { .. } | Value::Absent { .. }) => Decision::Keep,
             (Some(Decision::Reject), _) => Decision::Reject,
@@ -335,7 +347,7 @@ impl Reader<'_, '_> {
 
     /// Before version 2.5 the specimen is OBR-15: an SPS, whose first component is a code in subcomponents.
     fn specimen_of_panel(&mut self, order: &Order, scope: Scope<'_>, draft: &mut Draft) {
-        let Some(rule) = self.rule(Field::PanelSpecimen) else { return };
+        let Some(rule) = self.rule(Field::PanelSpecimen, scope) else { return };
         let Some(element) = self.first(rule, scope) else { return };
         let source = element.component(1);
         let mut kind = Code::default();
@@ -363,7 +375,8 @@ impl Reader<'_, '_> {
 
     /// Links results to specimens, and gives the whole its status.
     fn finish(&mut self, draft: Draft, group: &outline::Patient) -> Report {
-        let Draft { mut report, specimens, order_numbers_differ, .. } = draft;
+        let Draft { mut report, specimens, order_numbers_differ, home, .. } = draft;
+        self.homes.push(home);
         if order_numbers_differ
             && let (Some(number), Some(panel)) = (report.order_number.take(), report.panels.first_mut())
         {
@@ -412,7 +425,8 @@ impl Reader<'_, '_> {
         let mapping = self.mapping;
         for (name, id) in rules {
             if let Some(rule) = mapping.rule(*id)
-                && let Some(text) = self.text((*id, rule), scope)
+                && let Some(rule) = self.chosen((*id, rule), scope)
+                && let Some(text) = self.text(rule, scope)
             {
                 found.push((name.clone(), text));
             }
@@ -420,8 +434,17 @@ impl Reader<'_, '_> {
         found
     }
 
+    fn range(&mut self, scope: Scope<'_>) -> Option<ReferenceRange> {
+        let (id, rule) = self.rule(Field::ResultRange, scope)?;
+        let text = match &rule.constant {
+            Some(constant) => constant.clone(),
+            None => self.lines((id, rule), scope)?,
+        };
+        Some(rule.range(text.trim()))
+    }
+
     fn field_text(&mut self, field: Field, scope: Scope<'_>) -> Option<String> {
-        let rule = self.rule(field)?;
+        let rule = self.rule(field, scope)?;
         self.text(rule, scope)
     }
 

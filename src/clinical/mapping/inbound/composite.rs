@@ -46,7 +46,7 @@ impl Reader<'_, '_> {
     /// NHS number first, then every other identifier; the same one is not told twice.
     pub(super) fn identifiers(&mut self, scope: Scope<'_>) -> Vec<Identifier> {
         let mut identifiers = self.nhs_numbers(scope);
-        let Some(rule) = self.rule(Field::Identifiers) else { return identifiers };
+        let Some(rule) = self.rule(Field::Identifiers, scope) else { return identifiers };
         for element in self.all(rule, scope) {
             let Some(value) = head(element, 1).map(Sensitive::new) else { continue };
             let written = |it: &Identifier| {
@@ -71,7 +71,7 @@ impl Reader<'_, '_> {
     }
 
     fn nhs_numbers(&mut self, scope: Scope<'_>) -> Vec<Identifier> {
-        let Some(rule) = self.rule(Field::NhsNumber) else { return Vec::new() };
+        let Some(rule) = self.rule(Field::NhsNumber, scope) else { return Vec::new() };
         let mut identifiers: Vec<Identifier> = Vec::new();
         for element in self.all(rule, scope) {
             let Some(sent) = head(element, 1) else { continue };
@@ -90,7 +90,7 @@ impl Reader<'_, '_> {
     }
 
     pub(super) fn names(&mut self, scope: Scope<'_>) -> Vec<PersonName> {
-        if let Some(rule) = self.rule(Field::Names) {
+        if let Some(rule) = self.rule(Field::Names, scope) {
             let found = self.all(rule, scope);
             return found
                 .into_iter()
@@ -107,19 +107,19 @@ impl Reader<'_, '_> {
     }
 
     pub(super) fn addresses(&mut self, scope: Scope<'_>) -> Vec<Address> {
-        let Some(rule) = self.rule(Field::Addresses) else { return Vec::new() };
+        let Some(rule) = self.rule(Field::Addresses, scope) else { return Vec::new() };
         let found = self.all(rule, scope);
         found.into_iter().map(address).filter(|address| *address != Address::default()).collect()
     }
 
     pub(super) fn telecoms(&mut self, scope: Scope<'_>) -> Vec<Telecom> {
-        let Some(rule) = self.rule(Field::Telecoms) else { return Vec::new() };
+        let Some(rule) = self.rule(Field::Telecoms, scope) else { return Vec::new() };
         self.all(rule, scope).into_iter().filter_map(telecom).collect()
     }
 
     /// A person who asked (XCN): the name, else the id.
     pub(super) fn person(&mut self, field: Field, scope: Scope<'_>) -> Option<Sensitive<String>> {
-        let rule = self.rule(field)?;
+        let rule = self.rule(field, scope)?;
         let names: Vec<String> = self.all(rule, scope).into_iter().filter_map(person).collect();
         let mut distinct: Vec<String> = Vec::new();
         for name in names {
@@ -132,7 +132,7 @@ impl Reader<'_, '_> {
 
     /// A laboratory (XON or CWE): its name, else its id.
     pub(super) fn organisation(&mut self, field: Field, scope: Scope<'_>) -> Option<String> {
-        let rule = self.rule(field)?;
+        let rule = self.rule(field, scope)?;
         if let Some(constant) = &rule.1.constant {
             return Some(constant.clone());
         }
@@ -147,9 +147,9 @@ impl Reader<'_, '_> {
     }
 
     pub(super) fn codes(&mut self, field: Field, scope: Scope<'_>) -> Vec<Code> {
-        let Some((id, rule)) = self.rule(field) else { return Vec::new() };
+        let Some(rule) = self.rule(field, scope) else { return Vec::new() };
         let mut codes = Vec::new();
-        self.visit(id, &rule.sources, scope, |element| {
+        self.visit_all(rule, scope, |element| {
             codes.extend(Some(code_of(element)).filter(|code| !code.is_empty()));
         });
         codes

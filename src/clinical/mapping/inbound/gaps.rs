@@ -17,9 +17,13 @@ use crate::clinical::mapping::plan::Rule;
 use crate::clinical::model::Code;
 use crate::clinical::model::Coding;
 use crate::clinical::model::IdentifierKind;
+use crate::clinical::model::Moment;
+use crate::clinical::model::Number;
+use crate::clinical::model::ReferenceRange;
 use crate::clinical::model::Sex;
 use crate::clinical::model::System;
 use crate::clinical::model::Unit;
+use crate::clinical::model::Value;
 use crate::clinical::terminology::Row;
 use crate::clinical::terminology::coding_system;
 use crate::clinical::terminology::loinc;
@@ -27,7 +31,11 @@ use crate::clinical::terminology::nhs_number;
 use crate::clinical::terminology::ucum;
 use crate::diagnostic::Code as DiagnosticCode;
 use crate::diagnostic::Diagnostic;
+use crate::diagnostic::MissingRow;
+use crate::diagnostic::RowKind;
 use crate::diagnostic::Severity;
+
+const DAY_LENGTH: usize = "2026-11-22".len();
 
 /// A code or unit, and whether rules may speak of it.
 pub(super) struct Read<T> {
@@ -40,13 +48,22 @@ pub(super) struct Gaps<'a> {
     pub(super) diagnostics: Vec<Diagnostic>,
     pub(super) rejected: bool,
     pub(super) asked: Vec<Asked>,
+    /// The day the message was sent, where it says so: which rows of a table hold.
+    pub(super) sent_on: Option<String>,
     /// Times without offset under a mapping without zone: the first, and how many.
     without_offset: Option<(String, usize)>,
 }
 
 impl<'a> Gaps<'a> {
     pub(super) const fn new(mapping: &'a Mapping) -> Self {
-        Self { mapping, diagnostics: Vec::new(), rejected: false, asked: Vec::new(), without_offset: None }
+        Self {
+            mapping,
+            diagnostics: Vec::new(),
+            rejected: false,
+            asked: Vec::new(),
+            sent_on: None,
+            without_offset: None,
+        }
     }
 
     pub(super) fn error(
@@ -86,11 +103,53 @@ impl<'a> Gaps<'a> {
         self.diagnostics.push(diagnostic);
     }
 
+    /// Tells of a rule that must find something and found nothing.
+    pub(super) fn demand(&mut self, rule: &Rule, at: impl Display) {
+        let message = format!("`{}` is required, and there is none", rule.name);
+        let help = "ask the sender for it, or take `required` out of the rule";
+        let diagnostic = Diagnostic::error(code::REQUIRED, message).spanning(rule.span.clone());
+        self.decide(Decision::Hold, diagnostic.at(at.to_string()).help(help));
+    }
+
+    /// Tells of a text that is not written as dates and times are here.
+    pub(super) fn not_a_time(&mut self, decision: Decision, wanted: &str, at: impl Display) {
+        let message = format!("not a date or time as `{wanted}` has it");
+        let declared = if wanted.contains("DD/") { wanted } else { "DD/MM/YYYY" };
+        let help =
+            format!("ask the sender to write it so, or declare how it is written: `format = \"{declared}\"`");
+        self.decide(decision, Diagnostic::error(code::NOT_A_TIME, message).at(at.to_string()).help(help));
+    }
+
+    /// Remembers when the message was sent, as far as it is certain to the day.
+    pub(super) fn sent_at(&mut self, sent_at: Option<&Moment>) {
+        let day = sent_at.and_then(|moment| moment.iso.get(..DAY_LENGTH));
+        self.sent_on = day.map(str::to_owned);
+    }
+
+    /// The row of a rule's tables for what was sent, on the day the message was.
+    pub(super) fn row<'r>(&self, rule: &'r Rule, sent: &str) -> Option<&'r Row> {
+        let Lookup::Tables(tables) = &rule.lookup else { return None };
+        let sent = rule.changed(sent);
+        tables.iter().find_map(|(_, table)| table.find(&sent, self.sent_on.as_deref()))
+    }
+
+    /// A code that the mapping says and no field does.
+    pub(super) fn constant_code(&mut self, rule: &Rule, code: &str, at: impl Display) -> Read<Code> {
+        let coding = Coding {
+            system: rule.system.clone().map(System),
+            code: code.to_owned(),
+            display: None,
+            sent_system: None,
+            version: None,
+        };
+        self.known_code(rule, Code { codings: vec![coding], text: None }, at)
+    }
+
     /// Adds the table's coding in front of those sent, and says whether rules may speak of the code.
     pub(super) fn known_code(&mut self, rule: &Rule, mut code: Code, at: impl Display) -> Read<Code> {
         let known =
             code.codings.iter().filter_map(|coding| coding.system.as_ref()).any(coding_system::is_public);
-        let interpretable = match (&rule.lookup, row(rule, as_sent(&code))) {
+        let interpretable = match (&rule.lookup, self.row(rule, as_sent(&code))) {
             (Lookup::Tables(_), Some(row)) => {
                 let target = row.target.clone();
                 let found = !target.is_empty();
@@ -103,7 +162,7 @@ impl<'a> Gaps<'a> {
                 found
             }
             (Lookup::Tables(_), None) => {
-                self.no_row(rule, code::CODE_UNMAPPED, &at, "code", as_sent(&code), "<LOINC>,<name>");
+                self.no_row(rule, code::CODE_UNMAPPED, &at, RowKind::Code, as_sent(&code));
                 false
             }
             // Without a table a code is known by the system its sender names.
@@ -142,7 +201,9 @@ impl<'a> Gaps<'a> {
         is_said_ucum: bool,
         at: impl Display,
     ) -> Read<Unit> {
-        let mut code = row(rule, &sent).map(|row| row.target.clone());
+        let row = self.row(rule, &sent);
+        let factor = row.and_then(|row| row.factor.clone());
+        let mut code = row.map(|row| row.target.clone());
         if code.is_none() && is_said_ucum {
             code = ucum::is_valid(&sent).then(|| sent.clone());
             if code.is_none() {
@@ -150,10 +211,54 @@ impl<'a> Gaps<'a> {
             }
         }
         if code.is_none() {
-            self.no_row(rule, code::UNIT_UNMAPPED, &at, "unit", &sent, "<UCUM>");
+            self.no_row(rule, code::UNIT_UNMAPPED, &at, RowKind::Unit, &sent);
         }
         let interpretable = code.is_some();
-        Read { value: Unit { sent, ucum: code }, interpretable }
+        Read { value: Unit { sent, ucum: code, factor }, interpretable }
+    }
+
+    /// Brings the numbers of a result into the UCUM unit of its unit, where a table says that the two differ. Whether
+    /// that could be done exactly; the texts stay as sent.
+    pub(super) fn in_ucum(
+        &mut self,
+        unit: Option<&Unit>,
+        value: &mut Value,
+        range: Option<&mut ReferenceRange>,
+        at: impl Display,
+    ) -> bool {
+        let Some(factor) = unit.and_then(|unit| unit.factor.as_ref()) else { return true };
+        let scale = |numbers: &mut [&mut Number]| -> bool {
+            let scaled: Option<Vec<Number>> = numbers.iter().map(|it| it.times(factor)).collect();
+            let is_exact = scaled.is_some();
+            for (number, scaled) in numbers.iter_mut().zip(scaled.into_iter().flatten()) {
+                **number = scaled;
+            }
+            is_exact
+        };
+        let is_exact = match value {
+            Value::Quantity { number, .. } => scale(&mut [number]),
+            Value::Range { low, high, .. } => scale(&mut [low, high]),
+            Value::Ratio { .. } => false,
+            Value::Absent { .. }
+            | Value::Attachment { .. }
+            | Value::Coded { .. }
+            | Value::Moment { .. }
+            | Value::Text { .. } => return true,
+        };
+        if is_exact {
+            if let Some(range) = range {
+                let times = |bound: &Option<Number>| bound.as_ref().and_then(|it| it.times(factor));
+                let (low, high) = (times(&range.low), times(&range.high));
+                let is_whole = low.is_some() == range.low.is_some() && high.is_some() == range.high.is_some();
+                // A range of which one bound cannot be told is text, as it was sent.
+                (range.low, range.high) = if is_whole { (low, high) } else { (None, None) };
+            }
+            return true;
+        }
+        let message = "the value cannot be brought into its UCUM unit exactly";
+        let help = "look at the row's `factor`; the result is shown as sent, and not interpreted";
+        self.warn(code::NOT_SCALED, at, message, help);
+        false
     }
 
     pub(super) fn not_ucum(&mut self, sent: &str, at: impl Display) {
@@ -162,28 +267,36 @@ impl<'a> Gaps<'a> {
     }
 
     /// Tells that a table has no row, with the row to paste.
-    fn no_row(
-        &mut self,
-        rule: &Rule,
-        code: DiagnosticCode,
-        at: impl Display,
-        what: &str,
-        sent: &str,
-        target: &str,
-    ) {
+    fn no_row(&mut self, rule: &Rule, code: DiagnosticCode, at: impl Display, kind: RowKind, sent: &str) {
         let Lookup::Tables(tables) = &rule.lookup else { return };
         let Some((file, table)) = tables.first() else { return };
+        let looked_up = rule.changed(sent);
+        let sent = looked_up.as_ref();
         self.asked.push(Asked { rule: rule.id, answer: Answer::Nothing(sent.to_owned()) });
-        let near = table.nearest(sent).map(|near| format!(" (it has `{near}`)")).unwrap_or_default();
-        let place = if what == "unit" { "UCUM mapping" } else { "LOINC mapping" };
-        let message = format!("{what} `{sent}` has no {place}{near}");
+        let dated = tables.iter().any(|(_, table)| table.has(sent));
+        let near = match table.nearest(sent) {
+            _ if dated => " that holds on the day of the message".to_owned(),
+            Some(near) => format!(" (it has `{near}`)"),
+            None => String::new(),
+        };
+        let (place, target) = match kind {
+            RowKind::Code => ("LOINC mapping", "<LOINC>,<name>"),
+            RowKind::Unit => ("UCUM mapping", "<UCUM>"),
+        };
+        let message = format!("{} `{sent}` has no {place}{near}", kind.as_str());
         let field = if sent.contains([',', '"']) {
             format!("\"{}\"", sent.replace('"', "\"\""))
         } else {
             sent.to_owned()
         };
-        let help = format!("add `{field},{target}` to {file}, then run `gateway message replay ID`");
-        self.gap(rule.unmapped.unwrap_or(Decision::Hold), rule, code, at, message, help);
+        let mut help = format!("add `{field},{target}` to {file}, then run `gateway message replay ID`");
+        if let Some(owner) = table.owner() {
+            help = format!("{help}; {owner} answers for the table");
+        }
+        let decision = rule.unmapped.unwrap_or(Decision::Hold);
+        let row = MissingRow { table: file.clone(), kind, sent: sent.to_owned() };
+        let diagnostic = Diagnostic::error(code, message).at(at.to_string()).missing(row).help(help);
+        self.told_of_gap(decision, rule, diagnostic);
     }
 
     pub(super) fn gap(
@@ -195,7 +308,10 @@ impl<'a> Gaps<'a> {
         message: String,
         help: String,
     ) {
-        let mut diagnostic = Diagnostic::error(code, message).at(at.to_string()).help(help);
+        self.told_of_gap(decision, rule, Diagnostic::error(code, message).at(at.to_string()).help(help));
+    }
+
+    fn told_of_gap(&mut self, decision: Decision, rule: &Rule, mut diagnostic: Diagnostic) {
         // Where the mapping keeps, its line has nothing to correct, and a long report would repeat it for each result.
         if decision != Decision::Keep {
             diagnostic.span = Some(rule.lookup_span.clone().unwrap_or_else(|| rule.span.clone()));
@@ -205,6 +321,7 @@ impl<'a> Gaps<'a> {
 
     /// The mapping's word for one as sent; `None` where its map has none, which has been told.
     pub(super) fn mapped(&mut self, rule: &Rule, sent: String, at: impl Display) -> Option<String> {
+        let sent = rule.changed_owned(sent);
         let Lookup::Map(entries) = &rule.lookup else { return Some(sent) };
         if let Some((entry, (_, word))) = entries.iter().enumerate().find(|(_, (from, _))| *from == sent) {
             self.asked.push(Asked { rule: rule.id, answer: Answer::Entry(entry) });
@@ -220,13 +337,14 @@ impl<'a> Gaps<'a> {
 
     /// A sex where table 0001, the NHS codes or the mapping's own map know it.
     pub(super) fn known_sex(&mut self, rule: &Rule, sent: &str, at: impl Display) -> Option<Sex> {
+        let changed = rule.changed(sent);
         let sex = match &rule.lookup {
             Lookup::Map(entries) => {
-                let entry = entries.iter().position(|(from, _)| from == sent);
+                let entry = entries.iter().position(|(from, _)| *from == changed);
                 self.asked.extend(entry.map(|it| Asked { rule: rule.id, answer: Answer::Entry(it) }));
                 entry.and_then(|it| entries.get(it)).and_then(|(_, word)| Sex::from_word(word))
             }
-            _ => sex_of(sent),
+            _ => sex_of(&changed),
         };
         if sex.is_none() {
             self.asked.push(Asked { rule: rule.id, answer: Answer::Nothing(sent.to_owned()) });
@@ -251,6 +369,7 @@ impl<'a> Gaps<'a> {
         sent: String,
         at: impl Display,
     ) -> (IdentifierKind, String) {
+        let sent = rule.changed_owned(sent);
         if !rule.check_nhs_number {
             return (IdentifierKind::NhsNumber, sent);
         }
@@ -305,11 +424,6 @@ impl<'a> Gaps<'a> {
         let help = "add `time_zone = \"Europe/London\"` to `[report]`, if that is where they were written";
         self.warn(code::NO_OFFSET, at, message, help);
     }
-}
-
-pub(super) fn row<'a>(rule: &'a Rule, sent: &str) -> Option<&'a Row> {
-    let Lookup::Tables(tables) = &rule.lookup else { return None };
-    tables.iter().find_map(|(_, table)| table.find(sent))
 }
 
 /// By what a table knows a code: the first coding, else the words.

@@ -42,6 +42,15 @@ pub struct LedgerEntry {
 pub struct Use {
     pub rule: RuleId,
     pub at: Position,
+    /// What it was read for: the segment's place in the message, or that of the node in its tree.
+    pub scope: u32,
+}
+
+/// Where a report was read, and the patient it is of, as [`Use::scope`] counts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::clinical::mapping) struct Home {
+    pub(in crate::clinical::mapping) report: Vec<u32>,
+    pub(in crate::clinical::mapping) patient: u32,
 }
 
 /// What the table or map of a rule said of one word.
@@ -95,6 +104,13 @@ pub struct Ledger {
     pub uses: Vec<Use>,
     pub asked: Vec<Asked>,
     pub unread: Vec<Unread>,
+    /// As the reading's reports.
+    pub(in crate::clinical::mapping) homes: Vec<Home>,
+}
+
+/// A place as [`Use::scope`] counts. No message or document is as long as the last number.
+pub(super) fn scope(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }
 
 impl Ledger {

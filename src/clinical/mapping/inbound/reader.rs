@@ -3,7 +3,10 @@
 use crate::clinical::mapping::inbound::code;
 use crate::clinical::mapping::inbound::composite::has_head;
 use crate::clinical::mapping::inbound::composite::head;
+use crate::clinical::mapping::inbound::composite::part;
 use crate::clinical::mapping::inbound::gaps::Gaps;
+use crate::clinical::mapping::inbound::ledger;
+use crate::clinical::mapping::inbound::ledger::Home;
 use crate::clinical::mapping::inbound::ledger::Ledger;
 use crate::clinical::mapping::inbound::ledger::LedgerEntry;
 use crate::clinical::mapping::inbound::ledger::Marks;
@@ -49,6 +52,11 @@ impl Scope<'_> {
     pub(super) const fn at(self, current: usize) -> Self {
         Self { current: Some(current), ..self }
     }
+
+    /// The segment that the reading is for.
+    fn owner(self) -> usize {
+        self.current.or(self.order.map(|order| order.obr)).or(self.patient.pid).unwrap_or(0)
+    }
 }
 
 pub(super) struct Reader<'a, 'm> {
@@ -58,6 +66,7 @@ pub(super) struct Reader<'a, 'm> {
     marks: Vec<Marks>,
     uses: Vec<Use>,
     unread: Vec<Unread>,
+    pub(super) homes: Vec<Home>,
 }
 
 impl<'a, 'm> Reader<'a, 'm> {
@@ -67,6 +76,7 @@ impl<'a, 'm> Reader<'a, 'm> {
             mapping,
             marks: vec![Marks::default(); segments.len()],
             uses: Vec::with_capacity(segments.len() * FIELDS_USUAL),
+            homes: Vec::new(),
             segments,
             gaps: Gaps::new(mapping),
             unread: Vec::new(),
@@ -97,8 +107,38 @@ impl<'a, 'm> Reader<'a, 'm> {
         self.gaps.decide(decision, diagnostic);
     }
 
-    pub(super) fn rule(&self, field: Field) -> Option<(RuleId, &'a Rule)> {
-        self.mapping.of(field)
+    /// The rule of a field that is read here: of its alternatives the first whose conditions hold.
+    pub(super) fn rule(&mut self, field: Field, scope: Scope<'_>) -> Option<(RuleId, &'a Rule)> {
+        self.chosen(self.mapping.of(field)?, scope)
+    }
+
+    pub(super) fn chosen(
+        &mut self,
+        rule: (RuleId, &'a Rule),
+        scope: Scope<'_>,
+    ) -> Option<(RuleId, &'a Rule)> {
+        let (mut id, mut rule) = rule;
+        while let Some(more) = &rule.more {
+            let unmet =
+                more.when.iter().filter(|it| !it.test.holds(&self.considered(&it.path, scope))).count();
+            if unmet == 0 {
+                break;
+            }
+            id = more.otherwise?;
+            rule = self.mapping.rule(id)?;
+        }
+        Some((id, rule))
+    }
+
+    /// What stands where a condition looks. It is accounted for: the mapping has considered it.
+    fn considered(&mut self, path: &Path, scope: Scope<'_>) -> Vec<String> {
+        let Path::Hl7v2(path) = path else { return Vec::new() };
+        let (Some(at), Some(number)) = (self.segment(path, scope), path.field) else { return Vec::new() };
+        let Some(segment) = self.segments.get(at).copied() else { return Vec::new() };
+        if let Some(marks) = self.marks.get_mut(at).filter(|_| segment.has(number)) {
+            marks.set(number);
+        }
+        path.select(segment).filter_map(|element| part(element.component(1))).collect()
     }
 
     /// A blank MSH-11 could be a test; `design.md` §3.2 holds it.
@@ -156,10 +196,40 @@ impl<'a, 'm> Reader<'a, 'm> {
     }
 
     /// Every populated element that the rule's sources name, marked as used; explicit nulls are left out.
-    pub(super) fn all(&mut self, (id, rule): (RuleId, &'a Rule), scope: Scope<'_>) -> Vec<Element<'m>> {
+    pub(super) fn all(&mut self, rule: (RuleId, &'a Rule), scope: Scope<'_>) -> Vec<Element<'m>> {
         let mut found = Vec::new();
-        self.visit(id, &rule.sources, scope, |element| found.push(element));
+        self.visit_all(rule, scope, |element| found.push(element));
         found
+    }
+
+    pub(super) fn visit_all(
+        &mut self,
+        (id, rule): (RuleId, &'a Rule),
+        scope: Scope<'_>,
+        mut each: impl FnMut(Element<'m>),
+    ) {
+        let mut count = 0_usize;
+        for path in &rule.sources {
+            // Of `first_of` the first path that has something serves; the others have been considered.
+            let serves = rule.each || count == 0;
+            self.visit_path(id, path, scope, |element| {
+                if serves {
+                    count += 1;
+                    each(element);
+                }
+            });
+        }
+        if count == 0 {
+            self.demand(rule, scope);
+        }
+    }
+
+    /// Holds where a rule that must find something finds nothing.
+    fn demand(&mut self, rule: &Rule, scope: Scope<'_>) {
+        if rule.required {
+            let at = self.expected_at(rule, scope);
+            self.gaps.demand(rule, at);
+        }
     }
 
     /// The first element that the rule's sources name, else that its fallbacks name.
@@ -201,6 +271,9 @@ impl<'a, 'm> Reader<'a, 'm> {
             let help = format!("ask the sender to fill {}", first_path(rule));
             self.warn(code::FALLBACK, element.location(), message, help);
         }
+        if found.or(fallback).is_none() {
+            self.demand(rule, scope);
+        }
         found.or(fallback)
     }
 
@@ -235,7 +308,8 @@ impl<'a, 'm> Reader<'a, 'm> {
             if let Some(marks) = self.marks.get_mut(at) {
                 marks.set(number);
             }
-            self.uses.push(Use { rule: id, at: Position::Field(element.location()) });
+            let at = Position::Field(element.location());
+            self.uses.push(Use { rule: id, at, scope: ledger::scope(scope.owner()) });
             if !element.is_null() {
                 each(element);
             }
@@ -244,13 +318,14 @@ impl<'a, 'm> Reader<'a, 'm> {
 
     /// The text of a field that holds one word, number or name: its first part, trimmed.
     pub(super) fn word(&mut self, field: Field, scope: Scope<'_>) -> Option<String> {
-        let rule = self.rule(field)?;
+        let rule = self.rule(field, scope)?;
         if let Some(constant) = &rule.1.constant {
             return Some(constant.clone());
         }
         // An entity identifier may have its namespace filled and no identifier; the next source then serves.
         let element = self.first_that(rule, scope, |element| has_head(element, 1))?;
-        head(element, 1)
+        let word = rule.1.changed_owned(head(element, 1)?);
+        (!word.is_empty()).then_some(word)
     }
 
     /// The whole text of a field, repetitions as lines.
@@ -258,8 +333,13 @@ impl<'a, 'm> Reader<'a, 'm> {
         if let Some(constant) = &rule.1.constant {
             return Some(constant.clone());
         }
+        self.lines(rule, scope).map(|text| rule.1.changed_owned(text))
+    }
+
+    /// The whole text as sent.
+    pub(super) fn lines(&mut self, rule: (RuleId, &'a Rule), scope: Scope<'_>) -> Option<String> {
         let mut lines: Option<String> = None;
-        self.visit(rule.0, &rule.1.sources, scope, |element| match &mut lines {
+        self.visit_all(rule, scope, |element| match &mut lines {
             None => lines = Some(element.text().into_owned()),
             Some(lines) => {
                 lines.push('\n');
@@ -322,6 +402,7 @@ impl<'a, 'm> Reader<'a, 'm> {
         self.segments = segments;
         Ledger {
             entries,
+            homes: std::mem::take(&mut self.homes),
             uses: std::mem::take(&mut self.uses),
             asked: std::mem::take(&mut self.gaps.asked),
             unread: std::mem::take(&mut self.unread),

@@ -11,6 +11,7 @@ mod reader;
 mod result;
 mod value;
 
+use self::document::Document;
 use self::reader::Reader;
 use self::reader::Scope;
 use crate::clinical::mapping::inbound::Ledger;
@@ -37,16 +38,7 @@ impl Mapping {
 
     /// Reads a table: each row one result, or one patient with a column for each.
     pub(super) fn read_table(&self, table: &csv::Table) -> Reading {
-        let rows = table.rows.iter().map(|row| {
-            let cells = row
-                .cells
-                .iter()
-                .enumerate()
-                .map(|(at, cell)| (column_name(table, at), Node::Text(cell.clone())));
-            Node::Object(cells.collect())
-        });
-        let root = Node::List(rows.collect());
-        let lines = table.rows.iter().map(|row| row.line).collect();
+        let (root, lines) = rows(table);
         self.read_rows(&root, lines, table.deviations.iter().map(csv::Deviation::diagnostic).collect())
     }
 
@@ -90,6 +82,22 @@ impl Mapping {
     fn has_rows(&self) -> bool {
         self.format() == Format::Csv
     }
+}
+
+/// A table as a tree, and the line of each row.
+pub(super) fn rows(table: &csv::Table) -> (Node, Vec<usize>) {
+    let rows = table.rows.iter().map(|row| {
+        let cells =
+            row.cells.iter().enumerate().map(|(at, cell)| (column_name(table, at), Node::Text(cell.clone())));
+        Node::Object(cells.collect())
+    });
+    (Node::List(rows.collect()), table.rows.iter().map(|row| row.line).collect())
+}
+
+/// Every place of a document with its name, as [`Use::scope`](crate::clinical::mapping::inbound::Use) counts them.
+pub(super) fn places(root: &Node, format: Format, lines: Vec<usize>) -> Vec<(String, &Node)> {
+    let document = Document::of(root, format, lines);
+    (0..document.len()).map(|at| (document.position(at), document.node(at))).collect()
 }
 
 /// The header's name, or the column's number where it has none of its own.

@@ -47,7 +47,7 @@ impl ReadValue {
 
 impl<'a, 'm> Reader<'a, 'm> {
     pub(super) fn value(&mut self, scope: Scope<'_>, obx: Location, status: ResultStatus) -> ReadValue {
-        let Some(rule) = self.rule(Field::ResultValue) else {
+        let Some(rule) = self.rule(Field::ResultValue, scope) else {
             return ReadValue::plain(Value::Absent { reason: AbsentReason::Unknown });
         };
         let sent_type = self.value_type(rule, scope);
@@ -69,8 +69,8 @@ impl<'a, 'm> Reader<'a, 'm> {
         };
         if let Some((_, meant)) = rule.1.retype.iter().find(|(from, _)| *from == sent_type)
             && rest.is_empty()
-            && let Some(value) = number(*first)
-                .or_else(|| structured(*first))
+            && let Some(value) = number(*first, rule.1)
+                .or_else(|| structured(*first, rule.1))
                 .filter(|_| matches!(meant.as_str(), "NM" | "SN"))
         {
             return ReadValue::plain(value);
@@ -81,24 +81,25 @@ impl<'a, 'm> Reader<'a, 'm> {
             self.warn(code::REPEATED, first.location(), message, help);
             return ReadValue::uninterpreted(text_of(&elements));
         }
-        self.typed(&sent_type, *first, &elements, decision, obx)
+        self.typed(rule.1, &sent_type, &elements, decision, obx)
     }
 
     fn typed(
         &mut self,
+        rule: &Rule,
         sent_type: &str,
-        element: Element<'m>,
         all: &[Element<'m>],
         decision: Decision,
         obx: Location,
     ) -> ReadValue {
+        let Some(element) = all.first().copied() else { return ReadValue::uninterpreted(text_of(all)) };
         match sent_type {
-            "NM" => self.numeric(element, decision),
-            "SN" => match structured(element) {
+            "NM" => self.numeric(element, rule, decision),
+            "SN" => match structured(element, rule) {
                 Some(value) => ReadValue::plain(value),
                 None => self.not_of_type("SN", element, joined(element), decision),
             },
-            "NR" => match range(element) {
+            "NR" => match range(element, rule) {
                 Some(value) => ReadValue::plain(value),
                 None => self.not_of_type("NR", element, joined(element), decision),
             },
@@ -148,8 +149,8 @@ impl<'a, 'm> Reader<'a, 'm> {
         ReadValue::plain(Value::Absent { reason })
     }
 
-    fn numeric(&mut self, element: Element<'m>, decision: Decision) -> ReadValue {
-        let Some(value) = number(element) else {
+    fn numeric(&mut self, element: Element<'m>, rule: &Rule, decision: Decision) -> ReadValue {
+        let Some(value) = number(element, rule) else {
             return self.not_of_type("NM", element, element.text().into_owned(), decision);
         };
         if matches!(&value, Value::Quantity { comparator: Some(_), .. }) {
@@ -262,22 +263,24 @@ fn media_type_of(kind: Option<String>, subtype: Option<String>) -> Option<String
 }
 
 /// A number, with a comparator before it if there is one.
-fn number(element: Element<'_>) -> Option<Value> {
+fn number(element: Element<'_>, rule: &Rule) -> Option<Value> {
     if element.is_divided() {
         return None;
     }
     let text = element.text();
     let sent = text.trim();
-    let (comparator, digits) = match Comparator::split(sent) {
+    let read = rule.numeric(sent)?;
+    let (comparator, digits) = match Comparator::split(&read) {
         Some((comparator, digits)) => (Some(comparator), digits),
-        None => (None, sent),
+        None => (None, read.as_ref()),
     };
     Some(Value::Quantity { sent: sent.to_owned(), comparator, number: Number::parse(digits)? })
 }
 
 /// SN: comparator, number, separator, number (chapter 2A, §2.A.70).
-fn structured(element: Element<'_>) -> Option<Value> {
+fn structured(element: Element<'_>, rule: &Rule) -> Option<Value> {
     let [first, one, separator, two] = [1, 2, 3, 4].map(|place| part(element.component(place)));
+    let parse = |text: &str| Number::parse(&rule.numeric(text)?);
     if element.components().count() > 4 {
         return None;
     }
@@ -289,25 +292,25 @@ fn structured(element: Element<'_>) -> Option<Value> {
             _ => return None,
         },
     };
-    let number = Number::parse(&one?)?;
+    let number = parse(&one?)?;
     let sent = joined(element);
     match (separator.as_deref(), two) {
         (None, None) => Some(Value::Quantity { sent, comparator, number }),
         (Some("-"), Some(high)) if comparator.is_none() => {
-            Some(Value::Range { sent, low: number, high: Number::parse(&high)? })
+            Some(Value::Range { sent, low: number, high: parse(&high)? })
         }
         (Some(":" | "/"), Some(low)) => {
-            Some(Value::Ratio { sent, comparator, numerator: number, denominator: Number::parse(&low)? })
+            Some(Value::Ratio { sent, comparator, numerator: number, denominator: parse(&low)? })
         }
         _ => None,
     }
 }
 
 /// NR: low and high.
-fn range(element: Element<'_>) -> Option<Value> {
-    let low = Number::parse(&part(element.component(1))?)?;
-    let high = Number::parse(&part(element.component(2))?)?;
-    Some(Value::Range { sent: format!("{low}-{high}"), low, high })
+fn range(element: Element<'_>, rule: &Rule) -> Option<Value> {
+    let [low, high] = [part(element.component(1))?, part(element.component(2))?];
+    let parse = |text: &str| Number::parse(&rule.numeric(text)?);
+    Some(Value::Range { low: parse(&low)?, high: parse(&high)?, sent: format!("{low}-{high}") })
 }
 
 /// The components one after the other, as a person would write them.

@@ -23,14 +23,14 @@ use crate::diagnostic::nearest;
 use crate::formats::cliniko::write::QuestionKind;
 
 /// More calls than any case can need; each is a write to a patient's record.
-const CALLS_MAX: usize = 10;
-const WHEN: [(&str, When); 4] = [
+pub(super) const CALLS_MAX: usize = 10;
+pub(super) const WHEN: [(&str, When); 4] = [
     ("always", When::Always),
     ("final", When::Final),
     ("patient_text", When::PatientText),
     ("supersedes", When::Supersedes),
 ];
-const DOCUMENTS: [(&str, Document); 2] =
+pub(super) const DOCUMENTS: [(&str, Document); 2] =
     [("clinician_pdf", Document::ClinicianPdf), ("patient_pdf", Document::PatientPdf)];
 const SCHEMA: &str = "1";
 const BAD_SHAPE: Code = Code::new("D010");

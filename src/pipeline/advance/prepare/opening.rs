@@ -101,6 +101,7 @@ pub(super) fn open(
         candidates::answer_order(&pipeline.store, clinic, report, change)?;
     }
     let urgency = case.interpretation.as_ref().and_then(Interpretation::urgency);
+    let knowledge = case.interpretation.as_ref().map(|it| it.digest.clone());
     let standing = case::Standing { clinic: clinic.to_owned(), state, urgency, revision: 0, seen: false };
     tracing::info!(case.id = %case.id, message.id = %key.message, state = state.as_str(), "opened a case");
     change.audit(
@@ -111,7 +112,7 @@ pub(super) fn open(
             .with("version", case.version)
             .with("reads", reading.standing.as_str())
             .with("state", state.as_str())
-            .with("knowledge", pipeline.knowledge.digest()),
+            .with("knowledge", knowledge),
     );
     Stored { case, standing }.insert(change);
     Ok(state)
@@ -260,8 +261,10 @@ pub(in crate::pipeline) fn interpretation(
     let earlier = candidates::history(&pipeline.store, clinic, report, HISTORY_MAX)?;
     let context = Context { earlier: earlier.as_deref(), ..Context::default() };
     let request = interpret::request(report, context);
-    let rules = pipeline.knowledge.interpret(&request);
-    let Guarded { mut interpretation, dropped } = guard(&pipeline.knowledge, &request, &rules, rules.clone());
+    let mappings = pipeline.mappings.now();
+    let knowledge = &mappings.knowledge;
+    let rules = knowledge.interpret(&request);
+    let Guarded { mut interpretation, dropped } = guard(knowledge, &request, &rules, rules.clone());
     // What the guard drops is shown to the clinician: nothing is left out in silence.
     interpretation.not_assessed.extend(dropped.into_iter().map(|it| NotAssessed {
         subject: format!("guard {}", it.code),

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::clinical::mapping::inbound::code;
+use crate::clinical::mapping::inbound::ledger;
+use crate::clinical::mapping::inbound::ledger::Home;
 use crate::clinical::mapping::inbound::status;
 use crate::clinical::mapping::inbound::tree::composite::Word;
 use crate::clinical::mapping::inbound::tree::reader::Part;
@@ -40,6 +42,7 @@ pub(super) struct Draft {
     pub(super) read: BTreeSet<usize>,
     /// What the report itself says it is, where it is no panel beside others.
     withdrawn: Option<ReportStatus>,
+    home: Home,
 }
 
 impl Reader<'_, '_> {
@@ -65,10 +68,12 @@ impl Reader<'_, '_> {
             let position = self.position(0);
             self.gaps.error(code::TEST_MESSAGE, position, "the message says that it is a test", help);
         }
+        let sent_at = self.moment(Field::MessageSentAt, scope);
+        self.gaps.sent_at(sent_at.as_ref());
         MessageOrigin {
             control_id: self.word(Field::ControlId, scope).unwrap_or_default(),
             sender: self.word(Field::MessageSender, scope).unwrap_or_default(),
-            sent_at: self.moment(Field::MessageSentAt, scope),
+            sent_at,
             mapping_digest: self.mapping.digest.clone(),
         }
     }
@@ -111,10 +116,18 @@ impl Reader<'_, '_> {
                 notes: Vec::new(),
                 origin: origin.clone(),
             };
-            let read = BTreeSet::new();
-            drafts.push(Draft { key, patient: place, report, specimens: Vec::new(), read, withdrawn: None });
+            drafts.push(Draft {
+                key,
+                patient: place,
+                report,
+                specimens: Vec::new(),
+                read: BTreeSet::new(),
+                withdrawn: None,
+                home: Home { report: Vec::new(), patient: ledger::scope(place.unwrap_or(at)) },
+            });
         }
         let Some(draft) = drafts.get_mut(index) else { return };
+        draft.home.report.push(ledger::scope(at));
         let attachments = self.attachments(scope);
         draft.report.attachments.extend(attachments);
         self.order_numbers(at, draft, order_number);
@@ -357,7 +370,8 @@ impl Reader<'_, '_> {
         let mut found = Vec::new();
         for (name, id) in rules {
             if let Some(rule) = mapping.rule(*id)
-                && let Some(text) = self.text((*id, rule), scope)
+                && let Some(rule) = self.chosen((*id, rule), scope)
+                && let Some(text) = self.text(rule, scope)
             {
                 found.push((name.clone(), text));
             }
@@ -371,7 +385,8 @@ impl Reader<'_, '_> {
 
     /// Links results to the only specimen there is, and gives the whole its status.
     fn finish(&mut self, draft: Draft) -> Report {
-        let Draft { mut report, withdrawn, .. } = draft;
+        let Draft { mut report, withdrawn, home, .. } = draft;
+        self.homes.push(home);
         let only = (report.specimens.len() == 1).then_some(0);
         for panel in &mut report.panels {
             for result in &mut panel.results {

@@ -46,13 +46,14 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// Holds what a spreadsheet spoilt; FHIR has no spreadsheets behind it.
-    pub(super) fn is_damaged(&mut self, at: usize, text: &str, name: &str) -> bool {
+    pub(super) fn is_damaged(&mut self, at: usize, text: &str, rule: &Rule) -> bool {
         if self.mapping.format == Format::Fhir {
             return false;
         }
+        let (name, is_decimal) = (&rule.name, rule.has_decimal_comma());
         let mut diagnostic = match Damage::of(text) {
             Some(damage) => damage.diagnostic(),
-            None if has_comma(text) => {
+            None if !is_decimal && has_comma(text) => {
                 let message = "the number has a comma, which may be a decimal point or mark thousands";
                 let help =
                     "ask the sender to write numbers with a decimal point and nothing between thousands";
@@ -82,12 +83,13 @@ impl<'a> Reader<'a, '_> {
                     | Field::SpecimenPlacerNumber
             );
             if is_number && Damage::of(text).is_some() {
-                self.is_damaged(at, text, &rule.1.name);
+                self.is_damaged(at, text, rule.1);
             }
-            return Some(text.to_owned());
+            let word = rule.1.changed(text);
+            return (!word.is_empty()).then(|| word.into_owned());
         }
         let found = ["value", "code", "text", "display"].into_iter().find_map(|name| self.part(at, name));
-        found.map(str::to_owned)
+        found.map(|text| rule.1.changed(text).into_owned())
     }
 
     /// The whole text of a field; several are lines, and an object is its leaves.
@@ -99,7 +101,7 @@ impl<'a> Reader<'a, '_> {
         for at in self.all(rule, scope) {
             lines.extend(self.leaves(at));
         }
-        (!lines.is_empty()).then(|| lines.join("\n"))
+        (!lines.is_empty()).then(|| rule.1.changed_owned(lines.join("\n")))
     }
 
     pub(super) fn field_text(&mut self, field: Field, scope: Scope) -> Option<String> {

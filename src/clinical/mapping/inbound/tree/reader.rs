@@ -2,6 +2,8 @@
 
 use crate::clinical::mapping::inbound::code;
 use crate::clinical::mapping::inbound::gaps::Gaps;
+use crate::clinical::mapping::inbound::ledger;
+use crate::clinical::mapping::inbound::ledger::Home;
 use crate::clinical::mapping::inbound::ledger::Ledger;
 use crate::clinical::mapping::inbound::ledger::LedgerEntry;
 use crate::clinical::mapping::inbound::ledger::Outcome;
@@ -55,6 +57,7 @@ pub(super) struct Reader<'a, 'n> {
     used: Vec<bool>,
     parts: Vec<Part>,
     uses: Vec<Use>,
+    pub(super) homes: Vec<Home>,
 }
 
 impl<'a, 'n> Reader<'a, 'n> {
@@ -73,17 +76,48 @@ impl<'a, 'n> Reader<'a, 'n> {
             parts,
             document,
             uses: Vec::new(),
+            homes: Vec::new(),
         }
     }
 
     /// The rule of a field: that of the column at hand, else the section's.
-    pub(super) fn rule(&self, field: Field, scope: Scope) -> Option<(RuleId, &'a Rule)> {
+    pub(super) fn rule(&mut self, field: Field, scope: Scope) -> Option<(RuleId, &'a Rule)> {
+        let rule = self.rule_anywhere(field, scope)?;
+        self.chosen(rule, scope)
+    }
+
+    /// The rule of a field, whether or not its conditions hold here.
+    pub(super) fn rule_anywhere(&self, field: Field, scope: Scope) -> Option<(RuleId, &'a Rule)> {
         let mapping = self.mapping;
         let of_column = scope
             .column
             .and_then(|column| mapping.columns.get(column)?.rules.iter().find(|(of, _)| *of == field))
             .and_then(|(_, id)| Some((*id, mapping.rule(*id)?)));
         of_column.or_else(|| mapping.of(field))
+    }
+
+    /// Of a rule's alternatives the first whose conditions hold.
+    pub(super) fn chosen(&mut self, rule: (RuleId, &'a Rule), scope: Scope) -> Option<(RuleId, &'a Rule)> {
+        let (mut id, mut rule) = rule;
+        while let Some(more) = &rule.more {
+            let unmet =
+                more.when.iter().filter(|it| !it.test.holds(&self.considered(&it.path, scope))).count();
+            if unmet == 0 {
+                break;
+            }
+            id = more.otherwise?;
+            rule = self.mapping.rule(id)?;
+        }
+        Some((id, rule))
+    }
+
+    /// The texts where a condition looks. They are accounted for: the mapping has considered them.
+    fn considered(&mut self, path: &Path, scope: Scope) -> Vec<String> {
+        let Path::Tree(path) = path else { return Vec::new() };
+        let found = self.document.select(path, scope.at);
+        found.touched.iter().for_each(|at| self.mark(*at));
+        let leaves: Vec<usize> = found.places.iter().flat_map(|at| self.document.below(*at)).collect();
+        leaves.into_iter().filter_map(|at| self.text_at(at).map(str::to_owned)).collect()
     }
 
     pub(super) fn mark(&mut self, at: usize) {
@@ -171,7 +205,8 @@ impl<'a, 'n> Reader<'a, 'n> {
         found.touched.iter().for_each(|at| self.mark(*at));
         for at in found.places {
             if self.is_populated(at) {
-                self.uses.push(Use { rule: id, at: Position::Place(self.document.position(at)) });
+                let position = Position::Place(self.document.position(at));
+                self.uses.push(Use { rule: id, at: position, scope: ledger::scope(scope.at) });
                 each(at);
             }
         }
@@ -181,9 +216,27 @@ impl<'a, 'n> Reader<'a, 'n> {
     pub(super) fn all(&mut self, (id, rule): (RuleId, &'a Rule), scope: Scope) -> Vec<usize> {
         let mut found = Vec::new();
         for path in &rule.sources {
-            self.visit(id, path, scope, &mut |at| found.push(at));
+            let mut here = Vec::new();
+            self.visit(id, path, scope, &mut |at| here.push(at));
+            if rule.each || found.is_empty() {
+                found.append(&mut here);
+            } else {
+                // Of `first_of` the first path that has something serves; the others have been considered.
+                here.into_iter().for_each(|at| self.mark_below(at));
+            }
+        }
+        if found.is_empty() {
+            self.demand(rule, scope);
         }
         found
+    }
+
+    /// Holds where a rule that must find something finds nothing.
+    fn demand(&mut self, rule: &Rule, scope: Scope) {
+        if rule.required {
+            let position = self.expected_at(rule, scope);
+            self.gaps.demand(rule, position);
+        }
     }
 
     /// The first populated place that the rule's sources name, else that its fallbacks name.
@@ -232,6 +285,9 @@ impl<'a, 'n> Reader<'a, 'n> {
                     self.mark_below(at);
                 }
             }
+        }
+        if chosen.is_none() {
+            self.demand(rule, scope);
         }
         chosen
     }
@@ -291,6 +347,7 @@ impl<'a, 'n> Reader<'a, 'n> {
         unread.extend(alone);
         Ledger {
             entries,
+            homes: std::mem::take(&mut self.homes),
             uses: std::mem::take(&mut self.uses),
             asked: std::mem::take(&mut self.gaps.asked),
             unread,

@@ -130,12 +130,18 @@ impl Reader<'_, '_> {
         let code = self.code(Field::ResultCode, scope);
         let (status, detail) = self.result_status(scope);
         let reasons = self.codes(Field::ResultAbsentReason, Scope { outer: None, ..scope });
-        let value = self.value(scope, status, &reasons);
+        let mut value = self.value(scope, status, &reasons);
         if code.is_none() {
             self.no_code(scope, &value.value);
         }
-        let unit = self.unit(scope);
-        let range = self.range(scope, unit.as_ref().map(|unit| &unit.value));
+        let mut unit = self.unit(scope);
+        let mut range = self.range(scope, unit.as_ref().map(|unit| &unit.value));
+        let position = self.position(scope.at);
+        let is_scaled =
+            self.gaps.in_ucum(unit.as_ref().map(|it| &it.value), &mut value.value, range.as_mut(), position);
+        if !is_scaled && let Some(unit) = &mut unit {
+            (unit.value.ucum, unit.value.factor) = (None, None);
+        }
         let code_known = code.as_ref().is_some_and(|code| code.interpretable);
         let unit_known = unit.as_ref().is_none_or(|unit| unit.interpretable);
         let panel = draft.report.panels.get(index).map(|panel| panel.code.clone()).unwrap_or_default();
@@ -159,7 +165,7 @@ impl Reader<'_, '_> {
             methods: self.codes(Field::ResultMethods, scope),
             performing_lab: self.organisation(Field::PerformingLab, scope),
             specimen: specimens.first().copied().filter(|_| specimens.len() == 1),
-            not_interpreted: !(value.interpretable && code_known && unit_known),
+            not_interpreted: !(value.interpretable && code_known && unit_known && is_scaled),
             extra,
         }
     }
@@ -167,14 +173,14 @@ impl Reader<'_, '_> {
     /// The place, and in a row of many results the column.
     fn result_id(&self, scope: Scope) -> String {
         let place = self.position(scope.at);
-        match (scope.column, self.rule(Field::ResultValue, scope)) {
+        match (scope.column, self.rule_anywhere(Field::ResultValue, scope)) {
             (Some(_), Some((_, rule))) => self.expected_at(rule, scope),
             _ => place,
         }
     }
 
     fn no_code(&mut self, scope: Scope, value: &Value) {
-        let rule = self.rule(Field::ResultCode, scope);
+        let rule = self.rule_anywhere(Field::ResultCode, scope);
         let kept = rule.and_then(|(_, rule)| rule.unmapped);
         let decision = match (kept, value) {
             (Some(Decision::Keep), Value::Text { .. } | Value::Absent { .. }) => Decision::Keep,

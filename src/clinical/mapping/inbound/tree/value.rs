@@ -2,7 +2,6 @@
 
 use crate::clinical::mapping::inbound::code;
 use crate::clinical::mapping::inbound::gaps::Read;
-use crate::clinical::mapping::inbound::gaps::row;
 use crate::clinical::mapping::inbound::tree::reader::Reader;
 use crate::clinical::mapping::inbound::tree::reader::Scope;
 use crate::clinical::mapping::language::Field;
@@ -112,10 +111,10 @@ impl<'a, 'n> Reader<'a, 'n> {
             },
             (Some(_), _) | (None, Some("ST" | "TX" | "FT")) => whole(),
             (None, _) => {
-                if self.is_damaged(at, text, &rule.name) {
+                if self.is_damaged(at, text, rule) {
                     return ReadValue { interpretable: false, ..whole() };
                 }
-                match number(text) {
+                match number_of(text, rule) {
                     Some(value) => ReadValue { value, interpretable: true },
                     None if looks_numeric(text) || declared == Some("NM") => {
                         self.not_a_number(at, text, decision)
@@ -270,11 +269,14 @@ impl<'a, 'n> Reader<'a, 'n> {
             self.gaps.not_ucum(code, &position);
             return Some(self.gaps.known_unit(rule, words.to_owned(), false, position));
         }
-        let target = row(rule, words).map(|row| row.target.clone()).filter(|it| !it.is_empty());
+        let row = self.gaps.row(rule, words);
+        let factor = row.and_then(|row| row.factor.clone());
+        let target = row.map(|row| row.target.clone()).filter(|it| !it.is_empty());
         let spelled = unit_spelling::normalise(words).into_owned();
         let said = target.clone().or_else(|| ucum::is_valid(&spelled).then_some(spelled));
-        if said.is_none_or(|said| are_same(rule, &said, code)) {
-            let unit = Unit { sent: words.to_owned(), ucum: Some(target.unwrap_or_else(|| code.to_owned())) };
+        if said.is_none_or(|said| self.are_same(rule, &said, code)) {
+            let ucum = Some(target.unwrap_or_else(|| code.to_owned()));
+            let unit = Unit { sent: words.to_owned(), ucum, factor };
             return Some(Read { value: unit, interpretable: true });
         }
         let message = format!("the unit is `{words}` in words and `{code}` in UCUM, which are not the same");
@@ -283,7 +285,7 @@ impl<'a, 'n> Reader<'a, 'n> {
                 .to_owned();
         let decision = rule.unmapped.unwrap_or(Decision::Hold);
         self.gaps.gap(decision, rule, code::UNIT_CONTRADICTS, position, message, help);
-        let unit = Unit { sent: format!("{words} (UCUM: {code})"), ucum: None };
+        let unit = Unit { sent: format!("{words} (UCUM: {code})"), ucum: None, factor: None };
         Some(Read { value: unit, interpretable: false })
     }
 
@@ -291,7 +293,7 @@ impl<'a, 'n> Reader<'a, 'n> {
     pub(super) fn range(&mut self, scope: Scope, unit: Option<&Unit>) -> Option<ReferenceRange> {
         let rule = self.rule(Field::ResultRange, scope)?;
         if let Some(constant) = &rule.1.constant {
-            return Some(ReferenceRange::parse(constant));
+            return Some(rule.1.range(constant));
         }
         let places = self.all(rule, Scope { outer: None, ..scope });
         let mut ranges = Vec::new();
@@ -299,8 +301,8 @@ impl<'a, 'n> Reader<'a, 'n> {
             if matches!(self.document.node(at), Node::Object(_)) {
                 ranges.push(self.range_of(at, scope, unit));
             } else if let Some(text) = self.text_at(at) {
-                self.is_damaged(at, text, &rule.1.name);
-                ranges.push(ReferenceRange::parse(text));
+                self.is_damaged(at, text, rule.1);
+                ranges.push(rule.1.range(text));
             }
         }
         if ranges.len() > 1 {
@@ -376,13 +378,24 @@ impl<'a, 'n> Reader<'a, 'n> {
     /// Whether a bound has the value's unit, or none of its own.
     fn is_in(&self, bound: &Quantity<'_>, scope: Scope, unit: Option<&Unit>) -> bool {
         let Some(own) = bound.unit_text() else { return true };
-        let (Some(unit), Some((_, rule))) = (unit, self.rule(Field::ResultUnit, scope)) else { return false };
+        let (Some(unit), Some((_, rule))) = (unit, self.rule_anywhere(Field::ResultUnit, scope)) else {
+            return false;
+        };
         if unit_spelling::normalise(own) == unit_spelling::normalise(&unit.sent) {
             return true;
         }
         let code = bound.code.filter(|code| bound.system == Some(System::UCUM) && ucum::is_valid(code));
-        let code = code.map(str::to_owned).or_else(|| row(rule, own).map(|row| row.target.clone()));
-        matches!((code, &unit.ucum), (Some(code), Some(ucum)) if are_same(rule, ucum, &code))
+        let code = code.map(str::to_owned).or_else(|| self.gaps.row(rule, own).map(|row| row.target.clone()));
+        matches!((code, &unit.ucum), (Some(code), Some(ucum)) if self.are_same(rule, ucum, &code))
+    }
+
+    /// Whether two UCUM codes are two spellings of one unit: `10^9/L` and `10*9/L`, `g/l` and `g/L`, or one row of the
+    /// table.
+    fn are_same(&self, rule: &Rule, one: &str, other: &str) -> bool {
+        let in_table =
+            |code: &str| self.gaps.row(rule, code).map(|row| row.target.clone()).filter(|it| !it.is_empty());
+        let plain = |code: &str| in_table(code).unwrap_or_else(|| canonical(code));
+        canonical(one) == canonical(other) || plain(one) == plain(other)
     }
 }
 
@@ -400,11 +413,20 @@ fn absent(status: ResultStatus, reasons: &[Code]) -> ReadValue {
 
 /// A number, with a comparator before it if there is one.
 fn number(text: &str) -> Option<Value> {
-    let (comparator, digits) = match Comparator::split(text) {
+    quantity_of(text, text)
+}
+
+/// A number as the mapping says numbers are written; the text stays as sent.
+fn number_of(sent: &str, rule: &Rule) -> Option<Value> {
+    quantity_of(sent, &rule.numeric(sent)?)
+}
+
+fn quantity_of(sent: &str, read: &str) -> Option<Value> {
+    let (comparator, digits) = match Comparator::split(read) {
         Some((comparator, digits)) => (Some(comparator), digits),
-        None => (None, text),
+        None => (None, read),
     };
-    Some(Value::Quantity { sent: text.to_owned(), comparator, number: Number::parse(digits)? })
+    Some(Value::Quantity { sent: sent.to_owned(), comparator, number: Number::parse(digits)? })
 }
 
 /// Begins as a number does: `5.0*`, `7 10`, `> 5 x`.
@@ -417,19 +439,14 @@ fn without_bounds(sent: String) -> ReferenceRange {
     ReferenceRange { sent, low: None, high: None, low_exclusive: false, high_exclusive: false }
 }
 
-/// Whether two UCUM codes are two spellings of one unit: `10^9/L` and `10*9/L`, `g/l` and `g/L`, or one row of the table.
-fn are_same(rule: &Rule, one: &str, other: &str) -> bool {
-    let canonical = |code: &str| {
-        let code = code.replace("10^", "10*").replace("[iU]", "[IU]");
-        let litres = |part: &str| match part {
-            "l" | "dl" | "cl" | "ml" | "ul" | "nl" | "pl" | "fl" => {
-                format!("{}L", part.trim_end_matches('l'))
-            }
-            part => part.to_owned(),
-        };
-        code.split('/').map(litres).collect::<Vec<_>>().join("/")
+/// A UCUM code with the spellings of litre and of powers made alike.
+fn canonical(code: &str) -> String {
+    let code = code.replace("10^", "10*").replace("[iU]", "[IU]");
+    let litres = |part: &str| match part {
+        "l" | "dl" | "cl" | "ml" | "ul" | "nl" | "pl" | "fl" => {
+            format!("{}L", part.trim_end_matches('l'))
+        }
+        part => part.to_owned(),
     };
-    let in_table = |code: &str| row(rule, code).map(|row| row.target.clone()).filter(|it| !it.is_empty());
-    let plain = |code: &str| in_table(code).unwrap_or_else(|| canonical(code));
-    canonical(one) == canonical(other) || plain(one) == plain(other)
+    code.split('/').map(litres).collect::<Vec<_>>().join("/")
 }
