@@ -139,7 +139,7 @@ fn rows(
     write: impl Fn(&str, &str) -> String,
     open: &str,
 ) -> String {
-    let mut text = format!("{about}{}\n", kind.header().join(","));
+    let mut text = format!("{about}{}\n", kind.header());
     for (sent, suggestion) in rows {
         let line = match suggestion {
             Suggestion::Row { target, display, why } => {
@@ -271,7 +271,7 @@ fn plain(name: &str) -> String {
 }
 
 fn ucum_of(unit: &str, spellings: Option<&Table>) -> Option<(String, String)> {
-    if let Some(row) = spellings.and_then(|it| it.find(unit)).filter(|it| !it.target.is_empty()) {
+    if let Some(row) = spellings.and_then(|it| it.find(unit, None)).filter(|it| !it.target.is_empty()) {
         return Some((row.target.clone(), "a spelling that is known".to_owned()));
     }
     ucum::is_valid(unit).then(|| (unit.to_owned(), "UCUM as it stands".to_owned()))

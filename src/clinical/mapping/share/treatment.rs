@@ -3,6 +3,7 @@
 //! An allow-list: what no rule reads, and what a rule reads that is not of a coded or measured kind, is hidden.
 
 use crate::clinical::attachment;
+use crate::clinical::mapping::condition::Test;
 use crate::clinical::mapping::language::Field;
 use crate::clinical::mapping::language::Kind;
 use crate::clinical::mapping::plan::Mapping;
@@ -177,7 +178,12 @@ pub(super) fn of_fhir_structure(names: &[&str]) -> Option<Treatment> {
 pub(super) fn choosing_words(mapping: &Mapping) -> Vec<String> {
     let of_rule = |rule: &Rule| -> Vec<String> {
         let paths = rule.sources.iter().chain(&rule.fallback).chain(&rule.display);
-        paths.flat_map(Path::choosing_words).collect()
+        let conditions = rule.more.iter().flat_map(|it| &it.when);
+        let tested = conditions.flat_map(|it| match &it.test {
+            Test::Exists(_) => Vec::new(),
+            Test::Is(words) | Test::IsNot(words) => words.clone(),
+        });
+        paths.flat_map(Path::choosing_words).chain(tested).collect()
     };
     let anchors = &mapping.anchors;
     let sections = [
