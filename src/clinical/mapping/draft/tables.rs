@@ -11,6 +11,7 @@ use crate::clinical::mapping::draft::Known;
 use crate::clinical::mapping::draft::evidence::Tally;
 use crate::clinical::model::Code;
 use crate::clinical::model::LabResult;
+use crate::clinical::model::Report;
 use crate::clinical::model::System;
 use crate::clinical::terminology::Table;
 use crate::clinical::terminology::TableKind;
@@ -56,7 +57,7 @@ impl Tables {
     pub(super) fn of(readings: &[Reading], known: Known<'_>) -> Self {
         let mut tests: BTreeMap<String, Test> = BTreeMap::new();
         let mut units = Tally::default();
-        for result in readings.iter().flat_map(|it| &it.reports).flat_map(|it| it.results()) {
+        for result in readings.iter().flat_map(|it| &it.reports).flat_map(Report::results) {
             if let Some(unit) = result.unit.as_ref().filter(|it| !it.sent.trim().is_empty()) {
                 units.add(unit.sent.trim(), 1);
             }

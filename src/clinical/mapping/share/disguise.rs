@@ -265,12 +265,12 @@ fn stays_as_value(text: &str, is_number: bool) -> bool {
         let is_day = dates::read(trimmed, None).is_some_and(|it| it.is_likely());
         return digits <= MEASURE_DIGITS_MAX && numbers <= 4 && (is_number || is_alone) && !is_day;
     }
-    let words = trimmed.split(|it: char| !it.is_alphanumeric()).filter(|it| !it.is_empty());
+    let mut words = trimmed.split(|it: char| !it.is_alphanumeric()).filter(|it| !it.is_empty());
     let is_known = |word: &str| {
         let word = word.to_lowercase();
         RESULT_WORDS.contains(&word.as_str()) || word.len() <= 2 && word.bytes().all(|it| it.is_ascii_digit())
     };
-    words.into_iter().all(is_known)
+    words.all(is_known)
 }
 
 /// Which characters of an XHTML text are seen, or stand in an attribute that may say something.
