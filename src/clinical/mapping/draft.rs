@@ -25,6 +25,7 @@ use crate::clinical::mapping::Catalog;
 use crate::clinical::mapping::Mapping;
 use crate::clinical::mapping::Reading;
 use crate::clinical::mapping::language::Format;
+use crate::clinical::terminology::TableKind;
 use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
 
@@ -104,7 +105,7 @@ pub fn draft(lab: &str, samples: &[Sample<'_>], known: Known<'_>) -> Result<Draf
     let (shape, used) = shape::most(samples).ok_or_else(|| vec![no_samples()])?;
     let own: Vec<&[u8]> = used.iter().filter_map(|at| samples.get(*at)).map(|it| it.bytes).collect();
     let loose = sections(lab, shape, &own, known, Tightness::Loose)?;
-    let units = format!("{}\n", crate::clinical::terminology::TableKind::Units.header().join(","));
+    let units = format!("{}\n", TableKind::Units.header());
     let mapping = compile(lab, &loose.page.text(), "", &units)?;
     let readings: Vec<Reading> = own.iter().map(|bytes| mapping.read_bytes(bytes)).collect();
     let tables = Tables::of(&readings, known);

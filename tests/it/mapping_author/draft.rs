@@ -5,6 +5,7 @@ use haemosync_gateway::clinical::mapping::draft::Draft;
 use haemosync_gateway::clinical::mapping::draft::Known;
 use haemosync_gateway::clinical::mapping::draft::Sample;
 use haemosync_gateway::clinical::mapping::draft::draft;
+use haemosync_gateway::clinical::model::Report;
 use haemosync_gateway::config::library::library;
 
 const HL7: &str = "MSH|^~\\&|PATH|NORTH|||20260301090000||ORU^R01|C-1|P|2.4\rPID|1||9990000018^^^NHS^NH||Quillfeather^Ottoline||19800229|F\rOBR|1||F-1|FBC^Full blood count|||202603010830|||||||||||||||20260301085900||HM|F\rOBX|1|NM|HB^Haemoglobin||131|g/L|115-165||||F\rOBX|2|NM|XYZ^Something new||5|widgets|||||F\r";
@@ -55,7 +56,7 @@ fn json_is_read_from_its_list_of_results() {
     let mapping = file(&draft, "mapping.toml");
     let reading = draft.mapping.read_bytes(JSON.as_bytes());
     assert_eq!(reading.status, Status::Mapped, "{:#?}\n{mapping}", reading.diagnostics);
-    assert_eq!(reading.reports.iter().flat_map(|it| it.results()).count(), 1);
+    assert_eq!(reading.reports.iter().flat_map(Report::results).count(), 1);
 }
 
 #[test]

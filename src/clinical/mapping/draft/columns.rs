@@ -8,6 +8,7 @@ use crate::clinical::mapping::draft::Tightness;
 use crate::clinical::mapping::draft::evidence::Tally;
 use crate::clinical::mapping::draft::names::Meaning;
 use crate::clinical::mapping::draft::names::meanings;
+use crate::clinical::mapping::draft::names::plain;
 use crate::clinical::mapping::draft::page::Page;
 use crate::clinical::mapping::draft::page::list;
 use crate::clinical::mapping::draft::page::quoted;
@@ -376,8 +377,8 @@ impl Seen {
             sent.add(value.trim(), 1);
         }
         let meaning = |word: &str| {
-            let plain = super::names::plain(word);
-            STATUSES.iter().find(|(it, _)| *it == plain).map(|(_, ours)| *ours)
+            let word = plain(word);
+            STATUSES.iter().find(|(it, _)| *it == word).map(|(_, ours)| *ours)
         };
         let mut known = Vec::new();
         for (word, count) in sent.most_first() {

@@ -1,5 +1,6 @@
 //! Counts of what was seen.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// How often each of some words was seen.
@@ -30,7 +31,7 @@ impl Tally {
     /// The most frequent first; of as many, in the order of the alphabet.
     pub(super) fn most_first(&self) -> Vec<(String, usize)> {
         let mut all: Vec<_> = self.0.iter().map(|(word, count)| (word.clone(), *count)).collect();
-        all.sort_by(|a, b| b.1.cmp(&a.1));
+        all.sort_by_key(|(_, count)| Reverse(*count));
         all
     }
 }

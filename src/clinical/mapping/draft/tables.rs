@@ -11,6 +11,7 @@ use crate::clinical::mapping::draft::Known;
 use crate::clinical::mapping::draft::evidence::Tally;
 use crate::clinical::model::Code;
 use crate::clinical::model::LabResult;
+use crate::clinical::model::Report;
 use crate::clinical::model::System;
 use crate::clinical::terminology::Table;
 use crate::clinical::terminology::TableKind;
@@ -56,7 +57,7 @@ impl Tables {
     pub(super) fn of(readings: &[Reading], known: Known<'_>) -> Self {
         let mut tests: BTreeMap<String, Test> = BTreeMap::new();
         let mut units = Tally::default();
-        for result in readings.iter().flat_map(|it| &it.reports).flat_map(|it| it.results()) {
+        for result in readings.iter().flat_map(|it| &it.reports).flat_map(Report::results) {
             if let Some(unit) = result.unit.as_ref().filter(|it| !it.sent.trim().is_empty()) {
                 units.add(unit.sent.trim(), 1);
             }
@@ -139,7 +140,7 @@ fn rows(
     write: impl Fn(&str, &str) -> String,
     open: &str,
 ) -> String {
-    let mut text = format!("{about}{}\n", kind.header().join(","));
+    let mut text = format!("{about}{}\n", kind.header());
     for (sent, suggestion) in rows {
         let line = match suggestion {
             Suggestion::Row { target, display, why } => {
@@ -271,7 +272,7 @@ fn plain(name: &str) -> String {
 }
 
 fn ucum_of(unit: &str, spellings: Option<&Table>) -> Option<(String, String)> {
-    if let Some(row) = spellings.and_then(|it| it.find(unit)).filter(|it| !it.target.is_empty()) {
+    if let Some(row) = spellings.and_then(|it| it.find(unit, None)).filter(|it| !it.target.is_empty()) {
         return Some((row.target.clone(), "a spelling that is known".to_owned()));
     }
     ucum::is_valid(unit).then(|| (unit.to_owned(), "UCUM as it stands".to_owned()))

@@ -70,6 +70,9 @@ const MEASURE_DIGITS_MAX: usize = 8;
 /// Digits of a day or year beside the name of a month; with more it is a whole date.
 const MONTH_DIGITS_MAX: usize = 4;
 
+/// The longest word of those tables but one.
+const TABLE_WORD_CHARS_MAX: usize = 5;
+
 /// What is done with a leaf.
 enum Decision {
     Keep,
@@ -145,6 +148,7 @@ impl Disguise<'_> {
         let number = is_whole.then(|| checked_number(&text)).flatten();
         let declared = match &leaf.treatment {
             Treatment::Keep | Treatment::Document(_) => return Decision::Keep,
+            Treatment::Word if is_of_table(&text) => return Decision::Keep,
             Treatment::Measure { is_number } if stays_as_value(&text, *is_number) => return Decision::Keep,
             Treatment::Date(form) => Some(form.as_deref()),
             _ => None,
@@ -207,6 +211,11 @@ impl Disguise<'_> {
     }
 }
 
+/// `MR`, `PRN`, `HOME`: the words of HL7's tables 0190, 0200, 0201, 0202 and 0203.
+fn is_of_table(text: &str) -> bool {
+    text == "Internet" || text.len() <= TABLE_WORD_CHARS_MAX && text.bytes().all(|it| it.is_ascii_uppercase())
+}
+
 enum Checked {
     Number,
     /// Identifies nobody.
@@ -256,12 +265,12 @@ fn stays_as_value(text: &str, is_number: bool) -> bool {
         let is_day = dates::read(trimmed, None).is_some_and(|it| it.is_likely());
         return digits <= MEASURE_DIGITS_MAX && numbers <= 4 && (is_number || is_alone) && !is_day;
     }
-    let words = trimmed.split(|it: char| !it.is_alphanumeric()).filter(|it| !it.is_empty());
+    let mut words = trimmed.split(|it: char| !it.is_alphanumeric()).filter(|it| !it.is_empty());
     let is_known = |word: &str| {
         let word = word.to_lowercase();
         RESULT_WORDS.contains(&word.as_str()) || word.len() <= 2 && word.bytes().all(|it| it.is_ascii_digit())
     };
-    words.into_iter().all(is_known)
+    words.all(is_known)
 }
 
 /// Which characters of an XHTML text are seen, or stand in an attribute that may say something.

@@ -79,14 +79,13 @@ impl Pseudonyms {
     /// What stands for a word, in its letter case.
     pub(super) fn word(&mut self, word: &str, alphabet: Alphabet) -> Vec<char> {
         let plain = (small(word), alphabet);
-        let given = match self.given.get(&plain) {
-            Some(given) => given.clone(),
-            None => {
-                let found = self.find(&plain.0, alphabet);
-                self.taken.insert(found.clone());
-                self.given.insert(plain, found.clone());
-                found
-            }
+        let given = if let Some(given) = self.given.get(&plain) {
+            given.clone()
+        } else {
+            let found = self.find(&plain.0, alphabet);
+            self.taken.insert(found.clone());
+            self.given.insert(plain, found.clone());
+            found
         };
         let cased = |(sent, letter): (char, char)| {
             if sent.is_uppercase() { letter.to_uppercase().next().unwrap_or(letter) } else { letter }

@@ -3,9 +3,11 @@
 //! An allow-list: what no rule reads, and what a rule reads that is not of a coded or measured kind, is hidden.
 
 use crate::clinical::attachment;
+use crate::clinical::mapping::condition::Test;
 use crate::clinical::mapping::language::Field;
 use crate::clinical::mapping::language::Kind;
 use crate::clinical::mapping::plan::Mapping;
+use crate::clinical::mapping::plan::Path;
 use crate::clinical::mapping::plan::Rule;
 
 /// What becomes of one leaf of a message.
@@ -25,6 +27,8 @@ pub(super) enum Treatment {
     },
     /// A reference: its schemes and types stay, so that it leads where it led.
     Reference,
+    /// A word of one of HL7's tables; what does not look like one is hidden.
+    Word,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,7 +47,8 @@ impl Treatment {
             Self::Document(_) => 3,
             Self::Date(_) => 4,
             Self::Measure { .. } => 5,
-            Self::Keep => 6,
+            Self::Word => 6,
+            Self::Keep => 7,
         };
         if rank(&other) < rank(&self) { other } else { self }
     }
@@ -95,11 +100,10 @@ pub(super) fn of_component(
         (Kind::Moment, 1) => Treatment::Date(rule.date_format.clone()),
         (Kind::Value, _) => of_value(component, declared),
         // What kind of identifier, name, address or number it is: tables 0200, 0190, 0201, 0202 and 0203.
-        (Kind::Moment, _)
-        | (Kind::NhsNumber | Kind::Identifiers, 3 | 5)
+        (Kind::NhsNumber | Kind::Identifiers, 3 | 5)
         | (Kind::Names | Kind::Addresses, 7)
-        | (Kind::Telecoms, 2 | 3) => Treatment::Keep,
-        _ if field == Field::ResultSubId => Treatment::Keep,
+        | (Kind::Telecoms, 2 | 3) => Treatment::Word,
+        _ if matches!(kind, Kind::Moment) || field == Field::ResultSubId => Treatment::Keep,
         _ => Treatment::Hide,
     }
 }
@@ -172,11 +176,25 @@ pub(super) fn of_fhir_structure(names: &[&str]) -> Option<Treatment> {
 
 /// Values by which the mapping's paths choose: `NH` of `PID-3[type=NH].1`.
 pub(super) fn choosing_words(mapping: &Mapping) -> Vec<String> {
-    let mut words = Vec::new();
-    for rule in &mapping.rules {
-        for path in rule.sources.iter().chain(&rule.fallback).chain(&rule.display) {
-            words.extend(path.choosing_words());
-        }
-    }
-    words
+    let of_rule = |rule: &Rule| -> Vec<String> {
+        let paths = rule.sources.iter().chain(&rule.fallback).chain(&rule.display);
+        let conditions = rule.more.iter().flat_map(|it| &it.when);
+        let tested = conditions.flat_map(|it| match &it.test {
+            Test::Exists(_) => Vec::new(),
+            Test::Is(words) | Test::IsNot(words) => words.clone(),
+        });
+        paths.flat_map(Path::choosing_words).chain(tested).collect()
+    };
+    let anchors = &mapping.anchors;
+    let sections = [
+        &anchors.report,
+        &anchors.patient,
+        &anchors.panel,
+        &anchors.result,
+        &anchors.members,
+        &anchors.specimen,
+        &anchors.note,
+    ];
+    let of_sections = sections.into_iter().flatten().flat_map(|it| Path::Tree(it.clone()).choosing_words());
+    mapping.rules.iter().flat_map(of_rule).chain(of_sections).collect()
 }
