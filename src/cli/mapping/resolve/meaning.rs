@@ -45,8 +45,8 @@ impl Meaning {
     fn of_code(key: &str, display: &str, knowledge: &Knowledge) -> Result<Self, Diagnostic> {
         let by_loinc = |it: &&Analyte| it.loinc().iter().any(|code| code == key);
         let analyte = knowledge.analyte(key);
-        let named = analyte.or_else(|| knowledge.analytes().find(by_loinc));
-        let display = if display.is_empty() { named.map_or("", |it| it.name.as_str()) } else { display };
+        let found = analyte.or_else(|| knowledge.analytes().find(by_loinc));
+        let display = if display.is_empty() { found.map_or("", |it| it.name.as_str()) } else { display };
         let target = match analyte {
             Some(analyte) => analyte.loinc().first().cloned(),
             None => loinc::check_digit_holds(key).then(|| key.to_owned()),
