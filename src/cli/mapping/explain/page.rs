@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fmt::Write as _;
+use std::path::Path;
 
 use crate::cli::mapping::explain::account::Account;
 use crate::cli::mapping::explain::address;
@@ -30,6 +32,7 @@ macro_rules! put {
 /// The page of a file's messages.
 pub(super) fn page(accounts: &[Account<'_>]) -> String {
     let file = accounts.first().map(|it| it.file).unwrap_or_default();
+    let file = Path::new(file).file_name().and_then(OsStr::to_str).unwrap_or(file);
     let mut out = String::new();
     put!(
         out,
