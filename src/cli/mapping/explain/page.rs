@@ -18,6 +18,7 @@ use crate::cli::mapping::explain::told::Place;
 use crate::cli::mapping::explain::told::RuleTold;
 use crate::cli::mapping::explain::told::Value;
 use crate::clinical::mapping::inbound::trace::influence::Made;
+use crate::http::page::text as html;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -358,20 +359,8 @@ fn shown(text: &str) -> String {
     format!("{beginning}… ({count} characters)")
 }
 
-/// Text as HTML, inside an element or a quoted attribute.
+/// Text as HTML, inside an element or a quoted attribute. HTML has no control characters; the message may.
 fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            // HTML has no such characters; the message may.
-            c if c.is_control() && !matches!(c, '\n' | '\t') => out.push('\u{FFFD}'),
-            c => out.push(c),
-        }
-    }
-    out
+    let is_odd = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    html(&text.replace(is_odd, "\u{FFFD}"))
 }
