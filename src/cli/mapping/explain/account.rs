@@ -50,8 +50,11 @@ pub(super) struct Counts {
 /// The messages of a file. Only HL7 v2 has many one after the other.
 pub(super) fn messages(bytes: &[u8], format: Format) -> Vec<Range<usize>> {
     let is_er7 = format == Format::Hl7v2 && !hl7v2::xml::looks_like_xml(bytes);
-    let ranges: Vec<_> = batch::split(if is_er7 { bytes } else { &[] }).messages().collect();
-    if ranges.is_empty() { vec![0..bytes.len()] } else { ranges }
+    let mut ranges: Vec<_> = batch::split(if is_er7 { bytes } else { &[] }).messages().collect();
+    if ranges.is_empty() {
+        ranges.push(0..bytes.len());
+    }
+    ranges
 }
 
 impl<'a> Account<'a> {

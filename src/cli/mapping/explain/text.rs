@@ -157,7 +157,7 @@ fn made(out: &mut String, made: &MadeTold<'_>) {
 }
 
 fn place(it: &Place<'_>) -> String {
-    let mut text = format!("{}  {}", it.place, short(it.text));
+    let mut text = format!("{}  {}", it.name, short(it.text));
     // Writing to a String cannot fail.
     if let (Some(offset), Some(length)) = (it.offset, it.length) {
         let _ = write!(text, "  bytes {offset}..{} ({length})", offset + length);
