@@ -14,7 +14,7 @@ mod headers;
 mod health;
 mod metrics;
 mod openapi;
-mod page;
+pub(crate) mod page;
 mod problem;
 
 use std::net::SocketAddr;

@@ -74,7 +74,7 @@ pub(super) fn framed(title: &str, body: &str) -> Response {
 }
 
 /// Text that can stand between tags and in quoted attributes.
-pub(super) fn text(plain: &str) -> String {
+pub(crate) fn text(plain: &str) -> String {
     let mut out = String::with_capacity(plain.len());
     for c in plain.chars() {
         match c {

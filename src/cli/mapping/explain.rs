@@ -70,7 +70,7 @@ pub(crate) fn run(arguments: &Arguments, format: Format) -> crate::cli::Result {
         return Err(not_found("the file has no message of that number", "leave `--index` out"));
     }
     for account in &accounts {
-        output::diagnostics(&account.rejections, &account.subject(), format);
+        output::diagnostics(&account.problems, &account.subject(), format);
     }
     if let Some(page) = &arguments.html {
         write(page, &page::page(&accounts))?;

@@ -29,8 +29,8 @@ pub(super) struct Account<'a> {
     pub(super) file: &'a str,
     pub(super) index: usize,
     pub(super) status: Status,
-    /// Why the message is not read, where it is not.
-    pub(super) rejections: Vec<Diagnostic>,
+    /// Why the message is held or rejected, where it is.
+    pub(super) problems: Vec<Diagnostic>,
     pub(super) mapping: &'a Mapping,
     pub(super) trace: Trace,
     compiled: &'a Compiled,
@@ -50,8 +50,11 @@ pub(super) struct Counts {
 /// The messages of a file. Only HL7 v2 has many one after the other.
 pub(super) fn messages(bytes: &[u8], format: Format) -> Vec<Range<usize>> {
     let is_er7 = format == Format::Hl7v2 && !hl7v2::xml::looks_like_xml(bytes);
-    let ranges: Vec<_> = batch::split(if is_er7 { bytes } else { &[] }).messages().collect();
-    if ranges.is_empty() { vec![0..bytes.len()] } else { ranges }
+    let mut ranges: Vec<_> = batch::split(if is_er7 { bytes } else { &[] }).messages().collect();
+    if ranges.is_empty() {
+        ranges.push(0..bytes.len());
+    }
+    ranges
 }
 
 impl<'a> Account<'a> {
@@ -70,12 +73,11 @@ impl<'a> Account<'a> {
         let is_er7 = mapping.format() == Format::Hl7v2 && !hl7v2::xml::looks_like_xml(raw);
         let refused = if is_er7 { intake::rejection(&hl7v2::decode(raw)) } else { None };
         let status = if refused.is_some() { Status::Rejected } else { trace.reading.status };
-        let rejections = match refused {
+        let problems = match refused {
             Some(refused) => vec![refused],
-            None if status == Status::Rejected => trace.reading.diagnostics.clone(),
-            None => Vec::new(),
+            None => trace.reading.diagnostics.iter().filter(|it| it.is_error()).cloned().collect(),
         };
-        Self { file, index, status, rejections, mapping, trace, compiled, start, lines: lines(before) }
+        Self { file, index, status, problems, mapping, trace, compiled, start, lines: lines(before) }
     }
 
     pub(super) fn subject(&self) -> String {

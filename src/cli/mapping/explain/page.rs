@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fmt::Write as _;
+use std::path::Path;
 
 use crate::cli::mapping::explain::account::Account;
 use crate::cli::mapping::explain::address;
@@ -16,6 +18,7 @@ use crate::cli::mapping::explain::told::Place;
 use crate::cli::mapping::explain::told::RuleTold;
 use crate::cli::mapping::explain::told::Value;
 use crate::clinical::mapping::inbound::trace::influence::Made;
+use crate::http::page::text as html;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -30,6 +33,7 @@ macro_rules! put {
 /// The page of a file's messages.
 pub(super) fn page(accounts: &[Account<'_>]) -> String {
     let file = accounts.first().map(|it| it.file).unwrap_or_default();
+    let file = Path::new(file).file_name().and_then(OsStr::to_str).unwrap_or(file);
     let mut out = String::new();
     put!(
         out,
@@ -138,9 +142,9 @@ impl<'a> Article<'a> {
                 "<span class=\"leaf {outcome}\" id=\"{}\" data-place=\"{}\" data-link=\"{links}\" data-told=\"{}\" {BUTTON} \
                  aria-label=\"{}, {outcome}: {}\">{}</span>",
                 self.id('m', at),
-                escaped(field.place.place),
+                escaped(field.place.name),
                 escaped(&field_told(&field)),
-                escaped(field.place.place),
+                escaped(field.place.name),
                 escaped(&shown(field.place.text)),
                 escaped(&shown(&piece.text)),
                 outcome = field.outcome,
@@ -169,7 +173,7 @@ impl<'a> Article<'a> {
                 let mut links = origin.from.iter().map(|leaf| self.id('m', *leaf)).collect::<Vec<_>>();
                 links.extend(self.products.get(&at).into_iter().flatten().map(|it| self.id('b', *it)));
                 let name = origin.path.strip_prefix(group).unwrap_or(&origin.path).trim_start_matches('.');
-                self.row(out, &self.id('v', at), &links.join(" "), &value_told(&value), name, &origin.text);
+                row(out, &self.id('v', at), &links.join(" "), &value_told(&value), name, &origin.text);
             }
             put!(out, "</div>\n");
         }
@@ -195,21 +199,9 @@ impl<'a> Article<'a> {
             let from = self.sources.get(at).map(Vec::as_slice).unwrap_or_default();
             let told = made_told(&self.account.made(made));
             let name = name.trim_start_matches('.').trim_start_matches("resource.");
-            self.row(out, &self.id('b', at), &self.links(from, from), &told, name, &made.text);
+            row(out, &self.id('b', at), &self.links(from, from), &told, name, &made.text);
         }
         put!(out, "{}</section>\n", if open.is_some() { "</div>\n" } else { "" });
-    }
-
-    fn row(&self, out: &mut String, id: &str, links: &str, told: &str, name: &str, text: &str) {
-        let is_plain = if links.is_empty() { " alone" } else { "" };
-        put!(
-            out,
-            "<div class=\"row{is_plain}\" id=\"{id}\" data-link=\"{links}\" data-told=\"{}\" {BUTTON}><span class=\"name\">{}</span> <span class=\"text\">{}</span></div>\n",
-            escaped(told),
-            // A path breaks after a point, not in a word.
-            escaped(name).replace('.', ".<wbr>"),
-            escaped(&shown(text)),
-        );
     }
 
     /// The elements of these canonical values, of what comes of them, and of what `back` came from.
@@ -254,6 +246,18 @@ impl<'a> Article<'a> {
             format!("{kind} · {}", group.trim_start_matches("Bundle."))
         }
     }
+}
+
+fn row(out: &mut String, id: &str, links: &str, told: &str, name: &str, text: &str) {
+    let is_plain = if links.is_empty() { " alone" } else { "" };
+    put!(
+        out,
+        "<div class=\"row{is_plain}\" id=\"{id}\" data-link=\"{links}\" data-told=\"{}\" {BUTTON}><span class=\"name\">{}</span> <span class=\"text\">{}</span></div>\n",
+        escaped(told),
+        // A path breaks after a point, not in a word.
+        escaped(name).replace('.', ".<wbr>"),
+        escaped(&shown(text)),
+    );
 }
 
 /// What makes an element one that the keyboard reaches; the script moves the one tab stop of each column.
@@ -336,7 +340,7 @@ fn rule(rule: &RuleTold<'_>) -> String {
 }
 
 fn place(it: &Place<'_>) -> String {
-    let mut text = it.place.to_owned();
+    let mut text = it.name.to_owned();
     if let (Some(offset), Some(length)) = (it.offset, it.length) {
         put!(text, ", bytes {offset} to {} ({length})", offset + length);
     }
@@ -355,20 +359,8 @@ fn shown(text: &str) -> String {
     format!("{beginning}… ({count} characters)")
 }
 
-/// Text as HTML, inside an element or a quoted attribute.
+/// Text as HTML, inside an element or a quoted attribute. HTML has no control characters; the message may.
 fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            // HTML has no such characters; the message may.
-            c if c.is_control() && !matches!(c, '\n' | '\t') => out.push('\u{FFFD}'),
-            c => out.push(c),
-        }
-    }
-    out
+    let is_odd = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    html(&text.replace(is_odd, "\u{FFFD}"))
 }

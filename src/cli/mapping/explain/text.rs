@@ -6,7 +6,6 @@ use crate::cli::mapping::explain::account::Account;
 use crate::cli::mapping::explain::address::Asked;
 use crate::cli::mapping::explain::json::forward;
 use crate::cli::mapping::explain::told::FieldTold;
-use crate::cli::mapping::explain::told::HowTold;
 use crate::cli::mapping::explain::told::MadeTold;
 use crate::cli::mapping::explain::told::Place;
 use crate::cli::mapping::explain::told::RuleTold;
@@ -128,7 +127,7 @@ fn field(out: &mut String, field: &FieldTold<'_>) {
     }
     put!(out, "  in the report");
     for it in &field.report {
-        put!(out, "    {} = {}  ({})", it.path, short(it.text), brief(&it.how));
+        put!(out, "    {} = {}  ({})", it.path, short(it.text), it.how.words());
     }
 }
 
@@ -158,7 +157,7 @@ fn made(out: &mut String, made: &MadeTold<'_>) {
 }
 
 fn place(it: &Place<'_>) -> String {
-    let mut text = format!("{}  {}", it.place, short(it.text));
+    let mut text = format!("{}  {}", it.name, short(it.text));
     // Writing to a String cannot fail.
     if let (Some(offset), Some(length)) = (it.offset, it.length) {
         let _ = write!(text, "  bytes {offset}..{} ({length})", offset + length);
@@ -167,10 +166,6 @@ fn place(it: &Place<'_>) -> String {
         let _ = write!(text, ", line {line}");
     }
     text
-}
-
-fn brief(how: &HowTold<'_>) -> String {
-    how.words()
 }
 
 /// In quotes, on one line, and not without end.

@@ -25,7 +25,8 @@ pub(super) struct Subject<'a> {
 /// A place of the message, and what stands there.
 #[derive(Serialize)]
 pub(super) struct Place<'a> {
-    pub(super) place: &'a str,
+    #[serde(rename = "place")]
+    pub(super) name: &'a str,
     pub(super) text: &'a str,
     /// In bytes of the file; absent where the format's reader keeps no places.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,7 +130,7 @@ impl Account<'_> {
         let leaf = self.leaf(at)?;
         let bytes = self.bytes(leaf);
         Some(Place {
-            place: &leaf.place,
+            name: &leaf.place,
             text: &leaf.text,
             offset: bytes.as_ref().map(|it| it.start),
             length: bytes.map(|it| it.len()),

@@ -42,12 +42,12 @@ pub fn influences(
     make: &dyn Fn(&[Report]) -> Option<Node>,
 ) -> Vec<Made> {
     let Some(whole) = make(reports) else { return Vec::new() };
-    let mut made: Vec<Made> = compare::leaves(&whole, root)
+    let mut values: Vec<Made> = compare::leaves(&whole, root)
         .into_iter()
         .map(|(path, text)| Made { path, text, holds: BTreeSet::new(), follows: BTreeSet::new() })
         .collect();
     let places: HashMap<String, usize> =
-        made.iter().enumerate().map(|(at, it)| (it.path.clone(), at)).collect();
+        values.iter().enumerate().map(|(at, it)| (it.path.clone(), at)).collect();
     for at in 0..reports.len() {
         let Some(trial) = Trial::of(reports, at, root, make) else { continue };
         let own = format!("reports[{at}].");
@@ -55,18 +55,18 @@ pub fn influences(
         let names = compare::same(&trial.base, &whole, root);
         for (path, influences) in trial.run(&own) {
             let place = names.get(&path).and_then(|path| places.get(path));
-            let Some(made) = place.and_then(|at| made.get_mut(*at)) else { continue };
+            let Some(value) = place.and_then(|at| values.get_mut(*at)) else { continue };
             for (source, is_held) in influences {
                 if is_held {
-                    made.follows.remove(&source);
-                    made.holds.insert(source);
-                } else if !made.holds.contains(&source) {
-                    made.follows.insert(source);
+                    value.follows.remove(&source);
+                    value.holds.insert(source);
+                } else if !value.holds.contains(&source) {
+                    value.follows.insert(source);
                 }
             }
         }
     }
-    made
+    values
 }
 
 /// Two words of a set are enough to see what follows any of them.
@@ -122,7 +122,9 @@ impl<'t> Trial<'t> {
                 continue;
             };
             if !(usual.is_distinct() && self.together(usual, paths, &mut found)) {
-                paths.iter().for_each(|path| self.alone(path, &mut found));
+                for path in paths {
+                    self.alone(path, &mut found);
+                }
             }
         }
         found

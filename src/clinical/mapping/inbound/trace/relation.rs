@@ -96,7 +96,6 @@ fn kind(rule: &Rule) -> Option<Kind> {
 /// Why a value that stands nowhere in the message as such is what it is.
 pub(super) fn derivation(rule: &Rule, leaf: &Leaf) -> &'static str {
     match kind(rule) {
-        Some(Kind::Attachments) => "taken from the document itself",
         Some(Kind::Code | Kind::Codes) => "the coded concept that stands here",
         Some(Kind::Identifiers | Kind::NhsNumber) => "what kind of identifier the rule reads here",
         Some(Kind::Moment) => "the same date or time in ISO 8601, no more precise than it was sent",
@@ -107,7 +106,7 @@ pub(super) fn derivation(rule: &Rule, leaf: &Leaf) -> &'static str {
         Some(Kind::Sex) => "HL7 table 0001 or the NHS data dictionary's codes",
         Some(Kind::Unit) => "the unit as the sender says it in UCUM",
         Some(Kind::Value) if leaf.member == "value" => "the value, by its type and how it is written",
-        Some(Kind::Value) => "taken from the document itself",
+        Some(Kind::Attachments | Kind::Value) => "taken from the document itself",
         _ => "made of what stands here",
     }
 }

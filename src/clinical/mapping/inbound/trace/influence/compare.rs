@@ -53,14 +53,11 @@ pub(super) fn same(one: &Node, other: &Node, root: &str) -> HashMap<String, Stri
     found
 }
 
+/// Told of each scalar's path and text, and of those of its counterpart.
+type Visit<'v> = dyn FnMut(&str, &str, Option<(&str, &str)>) + 'v;
+
 /// Visits every scalar of `one` with its counterpart, and both paths.
-fn pair(
-    one: &Node,
-    other: Option<&Node>,
-    here: &mut String,
-    there: &mut String,
-    visit: &mut dyn FnMut(&str, &str, Option<(&str, &str)>),
-) {
+fn pair(one: &Node, other: Option<&Node>, here: &mut String, there: &mut String, visit: &mut Visit<'_>) {
     let lengths = (here.len(), there.len());
     match one {
         Node::Object(members) => {

@@ -55,7 +55,7 @@ impl Mark {
 
     /// The changed value, and what shows it in a text; `None` where this way is not one for the value.
     pub(super) fn of(self, value: &Value, number: usize, path: &str) -> Option<(Value, String)> {
-        let is_date = path.ends_with(".iso");
+        let is_date = path.rsplit('.').next() == Some("iso");
         match (self, value) {
             (Self::Date, Value::String(text)) if is_date => {
                 let rest = text.get(4..)?;
@@ -75,7 +75,7 @@ impl Mark {
             }
             (Self::Other, Value::Bool(is_so)) => Some((json!(!is_so), String::new())),
             (Self::Other, Value::Number(place)) => {
-                let other = if place.as_u64() == Some(0) { 1 } else { 0 };
+                let other = u8::from(place.as_u64() == Some(0));
                 Some((json!(other), String::new()))
             }
             (Self::Word(word), Value::String(text)) if !is_date && text != word => {
