@@ -3,6 +3,8 @@
 //! First the doors close (a message being kept is still answered), then the lanes; what they had begun is in the store
 //! and goes on at the next start.
 
+mod pairing;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -71,6 +73,16 @@ pub struct Compiled {
 }
 
 impl Compiled {
+    /// What a configuration needs: its mapping folder, and for each feed a mapping that can read it.
+    ///
+    /// # Errors
+    /// Every problem of every file, or of every feed.
+    pub fn of(config: &Config) -> Result<Self, Vec<Diagnostic>> {
+        let compiled = Self::read(config.mappings_directory.as_deref())?;
+        let problems = pairing::problems(&config.feeds, &compiled.catalog);
+        if problems.is_empty() { Ok(compiled) } else { Err(problems) }
+    }
+
     /// Compiles the embedded files, or those of a folder.
     ///
     /// # Errors
@@ -129,8 +141,7 @@ pub async fn start(
     clock: Arc<dyn Clock>,
     demo: Option<http::Demo>,
 ) -> Result<Running, Error> {
-    let Compiled { catalog, knowledge, outbound } =
-        Compiled::read(config.mappings_directory.as_deref()).map_err(Error::Rejected)?;
+    let Compiled { catalog, knowledge, outbound } = Compiled::of(&config).map_err(Error::Rejected)?;
     let store = Arc::new(open(&config).await?);
     let directory = config.store_directory;
     let sessions = Sessions::open(Arc::clone(&store), Arc::clone(&clock), config.http.session)
