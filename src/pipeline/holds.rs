@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::audit;
+use crate::clinical::mapping::Catalog;
 use crate::clinical::model::Sensitive;
 use crate::clock::Clock;
 use crate::clock::Id;
@@ -44,14 +45,16 @@ pub struct Desk<'a> {
     pub store: &'a Store,
     pub clock: &'a dyn Clock,
     pub feeds: &'a Feeds,
+    /// None for a command whose mappings do not compile.
+    pub catalog: Option<&'a Catalog>,
     /// None where no lane runs: what waits is read at the next start.
     pub wake: Option<&'a Wake>,
 }
 
 impl<'a> From<&'a Pipeline> for Desk<'a> {
     fn from(pipeline: &'a Pipeline) -> Self {
-        let Pipeline { store, clock, feeds, wake, .. } = pipeline;
-        Self { store, clock: clock.as_ref(), feeds, wake: Some(wake) }
+        let Pipeline { store, clock, feeds, catalog, wake, .. } = pipeline;
+        Self { store, clock: clock.as_ref(), feeds, catalog: Some(catalog), wake: Some(wake) }
     }
 }
 
@@ -283,7 +286,7 @@ fn replaying(desk: Desk<'_>, by: By<'_>, id: MessageId) -> Result<Step, Error> {
     let before = find(desk, by, id)?;
     let (after, mut change) = match before.state {
         State::Held => (Standing::new(State::Waiting, before.feed.clone()), Change::new()),
-        State::Rejected => match again::decide(desk.store, desk.clock, desk.feeds, id, &before)? {
+        State::Rejected => match again::decide(desk, id, &before)? {
             Again::Accepted(after, change) => (after, change),
             Again::Doubled(id) => return Err(Error::KeptAgain { id }),
             Again::Refused(diagnostics) => return Err(Error::StillRefused { diagnostics }),
