@@ -7,7 +7,7 @@ use crate::formats::hl7v2::acknowledgement::Acknowledgement;
 use crate::outbound::sftp;
 
 /// What came back for what was sent.
-pub(super) enum Heard {
+pub(crate) enum Heard {
     /// No answer was owed, and none came.
     Nothing,
     Answer(Answer),
