@@ -287,12 +287,7 @@ impl Server {
     }
 
     /// The bytes of a file; none where it is not as it was listed, or changed while it was read.
-    pub async fn read(
-        &self,
-        path: &str,
-        listed: &Entry,
-        bytes_max: u64,
-    ) -> Result<Option<Vec<u8>>, Error> {
+    pub async fn read(&self, path: &str, listed: &Entry, bytes_max: u64) -> Result<Option<Vec<u8>>, Error> {
         if listed.bytes > bytes_max {
             return Err(Error::LongerThan { max: bytes_max });
         }

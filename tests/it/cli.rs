@@ -288,7 +288,9 @@ fn clinics_and_users_are_added_and_no_secret_is_shown() {
 #[test]
 fn a_clinics_key_is_replaced_by_one_of_its_own_account() {
     let place = Place::configured();
-    for (name, key) in [("old.key", "b2xkLXNlY3JldA-uk1"), ("new.key", "bmV3LXNlY3JldA-uk1\n"), ("other.key", "b3RoZXI-uk2")] {
+    for (name, key) in
+        [("old.key", "b2xkLXNlY3JldA-uk1"), ("new.key", "bmV3LXNlY3JldA-uk1\n"), ("other.key", "b3RoZXI-uk2")]
+    {
         place.write(name, key);
     }
     let replace = |clinic: &str, key: &str| place.json(&["clinic", "key", clinic, "--cliniko-key-file", key]);

@@ -216,10 +216,12 @@ async fn a_feed_that_falls_silent_is_told_of_once_and_when_it_speaks_again() {
         TestGateway::start_with(Setup { clock: Some(clock.clone()), more, ..Setup::default() }).await;
     let silent = async |gateway: &TestGateway| {
         let metrics = gateway.metrics().await;
-        let told = metrics.lines().find_map(|it| it.strip_prefix("gateway_feed_silent{feed=\"standard-mllp\"} "));
+        let told =
+            metrics.lines().find_map(|it| it.strip_prefix("gateway_feed_silent{feed=\"standard-mllp\"} "));
         told.unwrap().to_owned()
     };
-    let alert = || TestGateway::has_logged(&["WARN", "a feed has said nothing", "standard-mllp", "minutes=60"]);
+    let alert =
+        || TestGateway::has_logged(&["WARN", "a feed has said nothing", "standard-mllp", "minutes=60"]);
     gateway.send(&oru("LAB|FAC", "1", "P")).await;
     clock.advance(Duration::from_secs(60 * 60 - 1));
     assert_eq!(silent(&gateway).await, "0");
@@ -243,7 +245,8 @@ async fn what_was_refused_for_the_wrong_mapping_is_taken_as_the_mended_one_says(
     let more = "[[lab.feed]]\nname = \"files\"\nkind = \"http\"\nmapping = \"json-aggregator\"\n\
                 dangerous_no_credentials = true\n";
     let mut gateway = TestGateway::start_with(Setup { more: more.to_owned(), ..Setup::default() }).await;
-    let heard = post(gateway.http(), "/inbound/files", &[("Content-Type", "text/csv; charset=utf-8")], CSV).await;
+    let heard =
+        post(gateway.http(), "/inbound/files", &[("Content-Type", "text/csv; charset=utf-8")], CSV).await;
     gateway.count(1);
     assert_eq!((heard.status, gateway.counted(State::Rejected)), (400, 1), "{}", heard.text());
     let id = gateway.ids()[0];

@@ -106,10 +106,12 @@ async fn a_folder_goes_over_sftp_and_its_receipts_are_the_answers() {
         assert_eq!(keys, ["file", "index", "control_id", "ack", "errors", "ms"]);
         // The same file again has another receipt, and fresh control ids make other messages.
         let again = [&pinned[..], more, &["--repeat", "2", "--fresh-control-ids"]].concat();
-        let again: Vec<&str> = again.into_iter().map(|it| if it == "out" { "out/1.hl7" } else { it }).collect();
+        let again: Vec<&str> =
+            again.into_iter().map(|it| if it == "out" { "out/1.hl7" } else { it }).collect();
         let (status, lines, said) = desk.send(&again).await;
         gateway.count(4);
-        let ids: std::collections::BTreeSet<_> = lines.iter().map(|it| it["control_id"].to_string()).collect();
+        let ids: std::collections::BTreeSet<_> =
+            lines.iter().map(|it| it["control_id"].to_string()).collect();
         assert_eq!((status, ids.len()), (0, 4), "{said}");
         gateway.wait_until_quiet().await;
         assert_eq!((gateway.counted(State::Mapped), gateway.duplicates()), (7, 0));
@@ -125,12 +127,10 @@ async fn nothing_is_put_on_a_server_that_is_not_the_one_agreed() {
     desk.write("other_key", key_of(8).to_openssh(LineEnding::LF).unwrap());
     let url = sftp_url(&gateway);
     let other = key_of(10).public_key().fingerprint(HashAlg::Sha256).to_string();
-    let (status, lines, _) =
-        desk.send(&[&url, "a.hl7", "--identity", "lab_key", "--host-key", &other]).await;
+    let (status, lines, _) = desk.send(&[&url, "a.hl7", "--identity", "lab_key", "--host-key", &other]).await;
     assert_eq!((status, told(&lines[0])), (1, json!(["a.hl7", 0, "S1", null, ["connect"]])));
     assert!(lines[0]["errors"][0]["text"].as_str().unwrap().contains(&pin), "it says what was shown");
-    let (status, lines, _) =
-        desk.send(&[&url, "a.hl7", "--identity", "other_key", "--host-key", &pin]).await;
+    let (status, lines, _) = desk.send(&[&url, "a.hl7", "--identity", "other_key", "--host-key", &pin]).await;
     assert_eq!((status, &lines[0]["errors"][0]["code"]), (1, &json!("connect")), "a key of nobody's");
     for (arguments, code) in [
         (&["--identity", "lab_key"][..], "C070"),

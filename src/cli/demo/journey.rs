@@ -38,7 +38,10 @@ pub(super) async fn run(world: &World, told: &Told) -> Result<(), Failure> {
     tokio::time::sleep(Duration::from_millis(1100)).await;
     let time = world.clock.now().strftime("%Y%m%d%H%M%S+0000").to_string();
     let letters = messages::letters(&ordered, &known, &time);
-    told.say(&format!("\nThe laboratory sends {} messages, over MLLP, FHIR, SFTP and as signed JSON:", letters.len()));
+    told.say(&format!(
+        "\nThe laboratory sends {} messages, over MLLP, FHIR, SFTP and as signed JSON:",
+        letters.len()
+    ));
     send(world, &letters, told).await?;
     settle(world).await?;
     told.say("\nCases, most urgent first:");

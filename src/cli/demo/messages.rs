@@ -251,11 +251,8 @@ fn odd_ones_by_other_doors(bundle: &Sample, webhook: &Sample) -> Vec<Letter> {
     let letter = |by, title, bytes| Letter { by, title, bytes };
     let mut broken = Sample { control_id: "DEMO0301".to_owned(), ..bundle.clone() }.fhir();
     broken.truncate(broken.len() / 2);
-    let mut uncoded = Sample {
-        control_id: "DEMO0302".to_owned(),
-        filler_number: "26-00302".to_owned(),
-        ..webhook.clone()
-    };
+    let mut uncoded =
+        Sample { control_id: "DEMO0302".to_owned(), filler_number: "26-00302".to_owned(), ..webhook.clone() };
     uncoded.results.truncate(1);
     for result in &mut uncoded.results {
         "ZZ9^Novel marker^L".clone_into(&mut result.code);

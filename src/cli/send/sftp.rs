@@ -162,7 +162,8 @@ mod tests {
         let receipt = "file\ta.hl7\t12\tabc\t2026-11-22T20:00:00Z\n\
             1\tA-1\taccepted\t\tthe same message came before\t\t\n2\tA-2\trejected\tH106\tno OBR\tOBR[1]\tsend one\n";
         let read = answers(receipt, "abc").unwrap();
-        let acks: Vec<_> = read.iter().map(|(id, it)| (id.as_str(), it.ack.as_str(), it.is_accepted)).collect();
+        let acks: Vec<_> =
+            read.iter().map(|(id, it)| (id.as_str(), it.ack.as_str(), it.is_accepted)).collect();
         assert_eq!(acks, [("A-1", "accepted", true), ("A-2", "rejected", false)]);
         let told = Told { code: "H106".to_owned(), location: "OBR[1]".to_owned(), text: "no OBR".to_owned() };
         assert!(read[0].1.errors.is_empty(), "that it came before is no error");

@@ -122,7 +122,15 @@ fn word_of(status: &str) -> &'static str {
 /// `YYYYMMDDHHMMSS+ZZZZ` as FHIR writes it.
 fn date_time(time: &str) -> String {
     let part = |range| time.get(range).unwrap_or_default();
-    format!("{}T{}:{}:{}{}:{}", date(time), part(8..10), part(10..12), part(12..14), part(14..17), part(17..19))
+    format!(
+        "{}T{}:{}:{}{}:{}",
+        date(time),
+        part(8..10),
+        part(10..12),
+        part(12..14),
+        part(14..17),
+        part(17..19)
+    )
 }
 
 /// `YYYYMMDD` as FHIR writes it.

@@ -68,7 +68,8 @@ fn many_messages_are_read_again_closed_and_written_out_in_the_order_received() {
     assert_eq!(again.status.code(), Some(1), "nothing is overwritten");
 
     let quarantined = until(&place, QUARANTINE, 2);
-    let close = ["message", "quarantine", "discard", "--rejected", "--code", "H103", "--reason", "no results"];
+    let close =
+        ["message", "quarantine", "discard", "--rejected", "--code", "H103", "--reason", "no results"];
     let (status, lines) = place.json(&close);
     assert_eq!((status, ids(&lines)), (0, quarantined.clone()));
     assert!(lines.iter().all(|it| it["discarded"]["by"] == "operator"));
@@ -83,7 +84,8 @@ fn many_messages_are_read_again_closed_and_written_out_in_the_order_received() {
     assert_eq!((&feed["held"], &feed["discarded"]), (&Value::from(3), &Value::from(2)));
 
     assert_eq!(running.stop(), Some(0));
-    let (status, lines) = place.json(&["message", "discard", "--held", "--reason", "the laboratory sent anew"]);
+    let (status, lines) =
+        place.json(&["message", "discard", "--held", "--reason", "the laboratory sent anew"]);
     assert_eq!((status, ids(&lines)), (0, received), "the same with no gateway that runs");
     let plain = place.run(&["message", "discard", "--held", "--reason", "again"]);
     assert_eq!((plain.status.code(), text(&plain.stdout)), (Some(0), String::new()), "none waits any more");

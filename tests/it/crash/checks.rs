@@ -38,9 +38,10 @@ pub(crate) struct Counted {
 }
 
 impl Counted {
-    /// Whether there was something to lose: by every door more messages than kills, and effects in Cliniko.
+    /// Whether there was something to lose: more messages than kills, by every door half as many, and effects in Cliniko.
     pub(crate) fn is_telling(&self, kills: u64) -> bool {
-        u64::try_from(self.fewest).is_ok_and(|messages| messages > kills) && self.effects > 0
+        let least = |count: usize, least| u64::try_from(count).is_ok_and(|count| count > least);
+        least(self.messages, kills) && least(self.fewest, kills / 2) && self.effects > 0
     }
 }
 

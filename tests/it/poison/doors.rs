@@ -72,13 +72,19 @@ fn poison(way: Way, number: usize) -> Vec<u8> {
         )
     };
     let text = match (way, number % 6) {
-        (FHIR, 0) => bundle(&(report(r#"{"reference":"urn:uuid:1"}"#) + "," + &member(1, 2) + "," + &member(2, 1))),
+        (FHIR, 0) => {
+            bundle(&(report(r#"{"reference":"urn:uuid:1"}"#) + "," + &member(1, 2) + "," + &member(2, 1)))
+        }
         (FHIR, 1) => bundle(&report(&vec![r#"{"reference":"urn:uuid:nobody"}"#; 3_000].join(","))),
         (FHIR, 2) => bundle(&report("")).replace("\"status\"", "\"status\":\"final\",\"status\""),
         (_, 3) => format!("{}{number}", "[".repeat(100_000)),
         (FHIR, 4) => bundle(&"{},".repeat(2_000)) + "\u{0}",
-        (JSON, 0) => format!(r#"{{"vendor_order_id":"P{number}","results":[{}]}}"#, vec!["null"; 20_000].join(",")),
-        (JSON, 1) => format!(r#"{{"vendor_order_id":{number},"user":[],"results":"none","laboratory_order_id":{{}}}}"#),
+        (JSON, 0) => {
+            format!(r#"{{"vendor_order_id":"P{number}","results":[{}]}}"#, vec!["null"; 20_000].join(","))
+        }
+        (JSON, 1) => {
+            format!(r#"{{"vendor_order_id":{number},"user":[],"results":"none","laboratory_order_id":{{}}}}"#)
+        }
         (JSON, 2) => format!(
             r#"{{"vendor_order_id":"P{number}","laboratory_order_id":"F{number}","results":[{{"panel_code":"X","results":[{{"code":"HB","result":"{}","units":"g/L"}}]}}]}}"#,
             "9".repeat(2 << 20)
@@ -134,7 +140,10 @@ async fn put_poisons(to: SocketAddr, poisons: usize) {
 
 /// Of one door's good messages, by their filler numbers.
 fn good(gateway: &TestGateway, door: &str, number: usize) -> Sample {
-    let ordered = crate::harness::Ordered { person: gateway.patient("Ottoline", "Marmalade-Jones").1, number: String::new() };
+    let ordered = crate::harness::Ordered {
+        person: gateway.patient("Ottoline", "Marmalade-Jones").1,
+        number: String::new(),
+    };
     let mut sample = gateway.sample(&format!("GOOD{door}{number:02}"), &ordered, &[sodium("140")]);
     if door == "json" {
         "NA^Sodium^L".clone_into(&mut sample.results[0].code);
