@@ -51,7 +51,12 @@ impl Heard {
 }
 
 /// One request on a connection of its own.
-pub(crate) async fn post(to: SocketAddr, path: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Heard {
+pub(crate) async fn post(
+    to: SocketAddr,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl AsRef<[u8]>,
+) -> Heard {
     request(to, "POST", path, headers, body.as_ref()).await
 }
 
@@ -82,7 +87,5 @@ async fn request(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &st
 /// More of `gateway.toml`: a feed of the standard laboratory.
 pub(crate) fn feed(kind: &str, keys: &str) -> String {
     let mapping = if kind == "fhir" { "standard-fhir" } else { "standard" };
-    format!(
-        "[[lab.feed]]\nname = \"standard-{kind}\"\nkind = \"{kind}\"\nmapping = \"{mapping}\"\n{keys}\n"
-    )
+    format!("[[lab.feed]]\nname = \"standard-{kind}\"\nkind = \"{kind}\"\nmapping = \"{mapping}\"\n{keys}\n")
 }
