@@ -237,7 +237,7 @@ fn credentials(arguments: &Arguments) -> anyhow::Result<Credentials> {
     let bearer = arguments.token_file.as_deref().map(secret).transpose()?;
     let signature = arguments.hmac_secret_file.as_deref().zip(arguments.hmac_header.clone());
     let signature = signature.map(|(file, header)| {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, secret(file)?.as_bytes());
+        let key = Arc::new(hmac::Key::new(hmac::HMAC_SHA256, secret(file)?.as_bytes()));
         anyhow::Ok(Signature { header, key })
     });
     Ok(Credentials { bearer, signature: signature.transpose()? })

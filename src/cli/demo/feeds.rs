@@ -94,7 +94,7 @@ header = "{SIGNATURE}"
                 http("/fhir", Credentials { bearer: Some(self.token.clone()), ..Credentials::default() })
             }
             By::Json => {
-                let key = hmac::Key::new(hmac::HMAC_SHA256, self.secret.as_bytes());
+                let key = Arc::new(hmac::Key::new(hmac::HMAC_SHA256, self.secret.as_bytes()));
                 let signature = Signature { header: HeaderName::from_static(SIGNATURE), key };
                 let credentials = Credentials { signature: Some(signature), ..Credentials::default() };
                 http(&format!("/inbound/{JSON}"), credentials)

@@ -2,6 +2,7 @@
 //!
 //! What a message is, its own first bytes say: that gives the media type, and below a FHIR base the interaction.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
@@ -43,7 +44,7 @@ pub(crate) struct Credentials {
 #[derive(Clone)]
 pub(crate) struct Signature {
     pub(crate) header: header::HeaderName,
-    pub(crate) key: hmac::Key,
+    pub(crate) key: Arc<hmac::Key>,
 }
 
 pub(crate) struct Connection {
