@@ -61,7 +61,7 @@ impl Door {
 pub(crate) enum Connection {
     Http(http::Connection),
     Mllp(mllp::Connection),
-    Sftp(sftp::Connection),
+    Sftp(Box<sftp::Connection>),
 }
 
 impl Connection {
@@ -71,7 +71,7 @@ impl Connection {
                 http::Connection::open(target, path, tls.as_ref(), credentials).await.map(Self::Http)
             }
             Door::Mllp { target, tls } => mllp::Connection::open(target, tls.as_ref()).await.map(Self::Mllp),
-            Door::Sftp(manner) => sftp::Connection::open(manner).await.map(Self::Sftp),
+            Door::Sftp(manner) => sftp::Connection::open(manner).await.map(|it| Self::Sftp(Box::new(it))),
         }
     }
 
