@@ -27,7 +27,7 @@ fn until(place: &Place, list: &[&str], count: usize) -> Vec<String> {
         if lines.len() == count {
             return ids(&lines);
         }
-        assert!(started.elapsed() < Duration::from_secs(60), "{list:?} has {} lines", lines.len());
+        assert!(started.elapsed() < Duration::from_mins(1), "{list:?} has {} lines", lines.len());
         std::thread::sleep(Duration::from_millis(50));
     }
 }

@@ -10,6 +10,7 @@ use haemosync_gateway::outbound::sftp::Credential;
 use haemosync_gateway::outbound::sftp::HostKey;
 use haemosync_gateway::outbound::sftp::Login;
 use haemosync_gateway::outbound::sftp::Server;
+use haemosync_gateway::pipeline::hex;
 use haemosync_gateway::simulator::lab;
 use haemosync_gateway::simulator::lab::Lab;
 use haemosync_gateway::simulator::lab::Sample;
@@ -136,7 +137,7 @@ impl Line {
             Self::Json(to) => {
                 let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
                 let tag = hmac::sign(&key, bytes);
-                let tag: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+                let tag = hex(tag.as_ref());
                 let headers = format!("{SIGNATURE}: {tag}\r\nContent-Type: application/json\r\n");
                 posted(*to, &format!("/inbound/{JSON}"), &headers, bytes).await?;
                 Ok(Answer::Taken)
