@@ -40,6 +40,7 @@ use crate::pipeline::mappings;
 use crate::pipeline::mappings::Loaded;
 use crate::pipeline::mappings::Mappings;
 use crate::pipeline::mappings::Source;
+use crate::pipeline::mappings::pairing;
 use crate::pipeline::sessions::Sessions;
 use crate::pipeline::shutdown;
 use crate::pipeline::shutdown::Stop;
@@ -68,6 +69,16 @@ impl From<anyhow::Error> for Error {
 }
 
 impl Compiled {
+    /// What a configuration needs: its mapping folder, and for each feed a mapping that can read it.
+    ///
+    /// # Errors
+    /// Every problem of every file, or of every feed.
+    pub fn of(config: &Config) -> Result<Self, Vec<Diagnostic>> {
+        let compiled = Self::read(config.mappings_directory.as_deref())?;
+        let problems = pairing::problems(&config.feeds, &compiled.catalog);
+        if problems.is_empty() { Ok(compiled) } else { Err(problems) }
+    }
+
     /// Compiles the embedded files, or those of a folder.
     ///
     /// # Errors
@@ -111,6 +122,10 @@ pub async fn start(
     // Looked at before it is read: what changes meanwhile is seen as a change.
     let watched = config.mappings_directory.clone().map(|it| (library::look(&it), it));
     let mappings = mappings(config.mappings_directory.clone(), clock.now()).map_err(Error::Rejected)?;
+    let problems = pairing::problems(&config.feeds, &mappings.loaded().compiled.catalog);
+    if !problems.is_empty() {
+        return Err(Error::Rejected(problems));
+    }
     let store = Arc::new(open(&config).await?);
     remember(&store, &mappings).await.context("cannot remember the mappings")?;
     let directory = config.store_directory;

@@ -2,3 +2,4 @@
 
 pub mod cliniko;
 pub mod mllp;
+pub mod sftp;

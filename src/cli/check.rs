@@ -41,10 +41,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, format: Format) -> super::Result {
     let (config, mut found) = arguments.config.load()?;
-    match Compiled::read(config.mappings_directory.as_deref()) {
-        Ok(compiled) => found.extend(unknown_mappings(&config, &compiled)),
-        Err(problems) => found.extend(problems),
-    }
+    found.extend(Compiled::of(&config).err().into_iter().flatten());
     if has_errors(&found) {
         return Err(Failure::Configuration(found));
     }
@@ -60,17 +57,6 @@ pub(crate) fn run(arguments: &Arguments, format: Format) -> super::Result {
         Format::Plain => output::line("not ready"),
     };
     Ok(Outcome::from(is_ready))
-}
-
-fn unknown_mappings(config: &Config, compiled: &Compiled) -> Vec<Diagnostic> {
-    let feeds = config.feeds.iter().filter(|feed| compiled.catalog.lab(&feed.mapping).is_none());
-    feeds
-        .map(|feed| {
-            Diagnostic::error(Code::new("C016"), format!("there is no mapping `{}`", feed.mapping))
-                .at(format!("lab `{}`", feed.lab))
-                .help("name a folder under labs/ of the mappings; `gateway try --lab NAME` tries one")
-        })
-        .collect()
 }
 
 /// What only shows on this machine, now.

@@ -1,9 +1,10 @@
 //! `gateway demo`: the whole journey on a simulated laboratory and a simulated Cliniko, in a temporary store.
 //!
-//! Everything speaks over real sockets: the laboratory over MLLP, the clinician over the API, the gateway with
-//! Cliniko over HTTP. It then checks every promise it can. Start at [`journey`].
+//! Everything speaks over real sockets: the laboratory over MLLP, FHIR, SFTP and as signed JSON, the clinician over the
+//! API, the gateway with Cliniko over HTTP. It then checks every promise it can. Start at [`journey`].
 
 mod browser;
+mod feeds;
 mod journey;
 mod messages;
 mod promises;

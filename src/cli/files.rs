@@ -29,17 +29,17 @@ pub(crate) struct File {
     pub(crate) bytes: Result<Vec<u8>, Diagnostic>,
 }
 
-/// Each HL7 v2 file, read when its turn comes.
-pub(crate) fn all(given: &[PathBuf]) -> impl Iterator<Item = File> {
-    of_format(given, Format::Hl7v2)
+/// Each file of a format, read when its turn comes.
+pub(crate) fn of_format(given: &[PathBuf], format: Format) -> impl Iterator<Item = File> + use<> {
+    of_formats(given, &[format])
 }
 
-/// Each file of a format, read when its turn comes.
-pub(crate) fn of_format(given: &[PathBuf], format: Format) -> impl Iterator<Item = File> {
+/// Each file of some formats, read when its turn comes.
+pub(crate) fn of_formats(given: &[PathBuf], formats: &[Format]) -> impl Iterator<Item = File> + use<> {
     let mut paths = Vec::new();
     for path in given {
         if path.is_dir() {
-            walk(path, DEPTH_MAX, format, &mut paths);
+            walk(path, DEPTH_MAX, formats, &mut paths);
         } else {
             paths.push(path.to_owned());
         }
@@ -74,9 +74,9 @@ pub(crate) fn split(bytes: &[u8], format: Format) -> impl Iterator<Item = Part<'
     })
 }
 
-fn walk(path: &Path, depth: usize, format: Format, paths: &mut Vec<PathBuf>) {
+fn walk(path: &Path, depth: usize, formats: &[Format], paths: &mut Vec<PathBuf>) {
     if !path.is_dir() {
-        if holds_messages(path, format) {
+        if formats.iter().any(|format| holds_messages(path, *format)) {
             paths.push(path.to_owned());
         }
         return;
@@ -89,7 +89,7 @@ fn walk(path: &Path, depth: usize, format: Format, paths: &mut Vec<PathBuf>) {
     };
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries.iter().filter(|it| !it.file_name().as_encoded_bytes().starts_with(b".")) {
-        walk(&entry.path(), depth, format, paths);
+        walk(&entry.path(), depth, formats, paths);
     }
 }
 
@@ -150,7 +150,8 @@ mod tests {
             fs::File::create(path).unwrap();
         }
         let missing = folder.path().join("missing.hl7");
-        let files: Vec<File> = all(&[folder.path().to_owned(), missing.clone()]).collect();
+        let given = [folder.path().to_owned(), missing.clone()];
+        let files: Vec<File> = of_format(&given, Format::Hl7v2).collect();
         let names: Vec<_> = files
             .iter()
             .map(|it| it.path.strip_prefix(folder.path()).unwrap().display().to_string())

@@ -22,8 +22,10 @@ use serde_json::Value;
 use tokio::net::UnixStream;
 
 use crate::app;
+use crate::clinical::mapping::Catalog;
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::config::library;
 use crate::http::admin;
 use crate::store;
 use crate::store::embedded;
@@ -243,7 +245,9 @@ async fn own(config: &Config, missing: Missing) -> anyhow::Result<UnixStream> {
         return Err(store::Error::NoStore { directory: directory.clone() }.into());
     }
     let store = Arc::new(app::open(config).await?);
-    let state = admin::State::new(store, Arc::new(SystemClock::new()), &config.feeds);
+    let files = library::library(config.mappings_directory.as_deref()).ok();
+    let catalog = files.and_then(|files| Catalog::compile(&files).ok()).map(Arc::new);
+    let state = admin::State::new(store, Arc::new(SystemClock::new()), &config.feeds, catalog);
     let (ours, theirs) = UnixStream::pair().context("cannot make a pair of sockets")?;
     tokio::spawn(admin::serve_one(theirs, admin::router(state)));
     Ok(ours)

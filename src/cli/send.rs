@@ -2,15 +2,19 @@
 //!
 //! Each connection sends one message and waits for its answer before the next, as MLLP asks; several connections share
 //! the work. A connection that fails is opened again for the next message. What was sent without an answer is told as
-//! unanswered: it may have arrived.
+//! unanswered: it may have arrived. Over SFTP files go whole, and their receipts are the answers.
 
 mod answer;
-mod http;
+pub(crate) mod door;
+pub(crate) mod http;
 mod message;
 mod mllp;
+pub(crate) mod sftp;
 mod stream;
+mod tally;
 mod target;
 
+use std::io::IsTerminal;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,42 +25,47 @@ use std::time::Duration;
 use anyhow::Context;
 use aws_lc_rs::hmac;
 use hyper::header::HeaderName;
-use serde::Serialize;
-use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
+use crate::cli::Failure;
 use crate::cli::Format;
-use crate::cli::Outcome;
 use crate::cli::files;
-use crate::cli::output;
-use crate::cli::send::answer::Answer;
-use crate::cli::send::answer::Error;
-use crate::cli::send::answer::Told;
+use crate::cli::send::answer::Heard;
+use crate::cli::send::door::Connection;
+use crate::cli::send::door::Door;
 use crate::cli::send::http::Credentials;
 use crate::cli::send::http::Signature;
 use crate::cli::send::message::Message;
-use crate::cli::send::target::Door;
+use crate::cli::send::sftp::Manner;
+use crate::cli::send::tally::Line;
+use crate::cli::send::tally::Tally;
 use crate::cli::send::target::Target;
 use crate::cli::serve::runtime;
+use crate::clinical::mapping::language;
 use crate::clock::Clock;
 use crate::clock::SystemClock;
+use crate::diagnostic::Code;
+use crate::diagnostic::Diagnostic;
+use crate::outbound::sftp::Credential;
+use crate::outbound::sftp::HostKey;
+use crate::outbound::sftp::Login;
 
-/// From so many messages on, a person at the terminal sees how far it is.
-const PROGRESS_FROM: usize = 200;
-const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 /// Results that wait to be printed.
 const RESULTS_WAITING_MAX: usize = 1024;
 const CONNECTIONS_MAX: u16 = 1024;
-/// A message that is owed no answer gets this long for one all the same.
-const SILENCE: Duration = Duration::from_millis(300);
+/// Characters that tell one file's passing name from another's.
+const MARK_CHARS: usize = 8;
+/// How long one message may wait for its answer, where the command line does not say.
+const ANSWER: Duration = Duration::from_secs(30);
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  gateway send mllp://127.0.0.1:2575 result.hl7\n  gateway send mllps://lab.example:2576 folder/ --ca ca.pem --cert lab.pem --key lab.key\n  gateway send mllp://127.0.0.1:2575 result.hl7 --repeat 1000 --fresh-control-ids --connections 16 --format json\n  gateway send http://127.0.0.1:8080/fhir bundle.json --token-file token\n  gateway send http://127.0.0.1:8080/inbound/aggregator result.json --hmac-secret-file secret --hmac-header X-Signature"
+    after_help = "Examples:\n  gateway send mllp://127.0.0.1:2575 result.hl7\n  gateway send mllps://lab.example:2576 folder/ --ca ca.pem --cert lab.pem --key lab.key\n  gateway send mllp://127.0.0.1:2575 result.hl7 --repeat 1000 --fresh-control-ids --connections 16 --format json\n  gateway send http://127.0.0.1:8080/fhir bundle.json --token-file token\n  gateway send http://127.0.0.1:8080/inbound/aggregator result.json --hmac-secret-file secret --hmac-header X-Signature\n  gateway send sftp://standard-sftp@127.0.0.1:2222 folder/ --identity lab_key --host-key SHA256:… --progress\n\nOver SFTP `ack` is the word of the receipt: accepted, held or rejected. What is held was taken: a person looks at it.\nExit status: 0 all accepted, 1 something was refused or not answered, 2 the usage is wrong."
 )]
 pub(crate) struct Arguments {
-    /// Where to: mllp://HOST:PORT, http://HOST:PORT/inbound/FEED or http://HOST:PORT/fhir; mllps:// and https:// with TLS.
+    /// Where to: mllp://HOST:PORT, http://HOST:PORT/inbound/FEED, http://HOST:PORT/fhir or sftp://USER@HOST:PORT[/DIR];
+    /// mllps:// and https:// with TLS.
     #[arg(value_name = "URL")]
     target: Target,
     /// Files of HL7 v2 (one message or many in each), FHIR, JSON or CSV; folders are walked.
@@ -95,276 +104,220 @@ pub(crate) struct Arguments {
     /// Over HTTP: the header that carries the signature.
     #[arg(long, value_name = "NAME", requires = "hmac_secret_file")]
     hmac_header: Option<HeaderName>,
-}
-
-/// One line of output.
-#[derive(Serialize)]
-struct Line {
-    file: String,
-    index: usize,
-    control_id: String,
-    ack: Option<String>,
-    errors: Vec<Told>,
-    ms: Box<RawValue>,
-    #[serde(skip)]
-    is_accepted: bool,
+    /// Over SFTP: the private key to sign in with (OpenSSH, without a passphrase).
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+    /// Over SFTP: the receiver's host key, as SHA256:… or as the line of its public key.
+    #[arg(long, value_name = "KEY")]
+    host_key: Option<String>,
+    /// Over SFTP: believe whoever answers. Only where nobody else can.
+    #[arg(long, conflicts_with = "host_key")]
+    dangerous_any_host_key: bool,
+    /// Over SFTP: put an empty file of this ending after each file, for feeds that wait for a marker.
+    #[arg(long, value_name = "ENDING")]
+    marker: Option<String>,
+    /// Over SFTP: how long to wait for a file's receipt.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    wait: u64,
+    /// Say on standard error how far it is, as is done for folders at a terminal.
+    #[arg(long)]
+    progress: bool,
 }
 
 /// What all connections share.
 struct Work {
     messages: Vec<Message>,
-    arguments: Shared,
+    door: Door,
+    timeout: Duration,
+    is_fresh: bool,
+    rate: Option<u32>,
     next: AtomicUsize,
     total: usize,
     clock: SystemClock,
 }
 
-/// What a connection needs of the arguments.
-struct Shared {
-    target: Target,
-    tls: Option<stream::Tls>,
-    credentials: Credentials,
-    timeout: Duration,
-    is_fresh: bool,
-    rate: Option<u32>,
-}
-
 pub(crate) fn run(arguments: &Arguments, format: Format) -> super::Result {
-    let tls = arguments.target.is_tls().then(|| {
-        stream::tls(arguments.ca.as_deref(), arguments.cert.as_deref().zip(arguments.key.as_deref()))
-    });
-    let tls = tls.transpose()?;
-    let mut tally = Tally { format, sent: 0, accepted: 0, took: Duration::ZERO };
+    let door = door(arguments)?;
+    let is_folder = arguments.files.iter().any(|it| it.is_dir());
+    let is_watched = arguments.progress || is_folder && std::io::stderr().is_terminal();
+    let mut tally = Tally::new(format, is_watched);
     let mut messages = Vec::new();
-    for file in files::all(&arguments.files) {
+    for file in files::of_formats(&arguments.files, formats(&arguments.target)) {
         let name = file.path.display().to_string();
         match file.bytes {
+            Ok(bytes) if door.takes_files() => messages.push(message::whole(&name, bytes)),
             Ok(bytes) => messages.extend(message::split(&name, &bytes)),
             Err(problem) => tally.line(&Line::unsent(name, problem.code.as_str(), problem.message)),
         }
     }
     let total = messages.len().saturating_mul(usize::try_from(arguments.repeat).unwrap_or(usize::MAX));
-    let shared = Shared {
-        target: arguments.target.clone(),
-        tls,
-        credentials: credentials(arguments)?,
+    tally.expect(total);
+    let work = Work {
+        messages,
+        door,
         timeout: Duration::from_millis(arguments.timeout_ms),
         is_fresh: arguments.fresh_control_ids,
         rate: arguments.rate,
+        next: AtomicUsize::new(0),
+        total,
+        clock: SystemClock::new(),
     };
-    let work =
-        Work { messages, arguments: shared, next: AtomicUsize::new(0), total, clock: SystemClock::new() };
-    runtime()?.block_on(send_all(Arc::new(work), arguments.connections, &mut tally));
-    Ok(tally.end())
+    let took = runtime()?.block_on(send_all(Arc::new(work), arguments.connections, &mut tally));
+    Ok(tally.end(took))
+}
+
+/// What a folder is searched for: what the receiver can take, as far as its address says.
+fn formats(target: &Target) -> &'static [language::Format] {
+    use language::Format::Csv;
+    use language::Format::Fhir;
+    use language::Format::Hl7v2;
+    use language::Format::Json;
+    match &target.door {
+        target::Door::Mllp { .. } => &[Hl7v2],
+        target::Door::Http { path, .. } if path.trim_end_matches('/').ends_with("/fhir") => &[Fhir],
+        target::Door::Http { .. } | target::Door::Sftp { .. } => &[Csv, Fhir, Hl7v2, Json],
+    }
+}
+
+fn door(arguments: &Arguments) -> Result<Door, Failure> {
+    let tls = arguments.target.is_tls().then(|| {
+        stream::tls(arguments.ca.as_deref(), arguments.cert.as_deref().zip(arguments.key.as_deref()))
+    });
+    let manner = match &arguments.target.door {
+        target::Door::Sftp { user, folder } => Some(manner(arguments, user, folder)?),
+        target::Door::Http { .. } | target::Door::Mllp { .. } => None,
+    };
+    Ok(Door::new(&arguments.target, tls.transpose()?, credentials(arguments)?, manner))
+}
+
+/// How files are put; every problem of the arguments at once.
+fn manner(arguments: &Arguments, user: &str, folder: &str) -> Result<Manner, Failure> {
+    let mut found = Vec::new();
+    let host_key = match &arguments.host_key {
+        None if arguments.dangerous_any_host_key => Ok(HostKey::DangerousAny),
+        key => HostKey::parse(key.as_deref().unwrap_or_default()),
+    };
+    let host_key = host_key.map_err(|what| {
+        let help = "have the receiver name it, and write --host-key SHA256:… or \"ssh-ed25519 AAAA…\"; \
+                    --dangerous-any-host-key is for this machine's own address";
+        found.push(Diagnostic::error(Code::new("C070"), what).at("--host-key").help(help));
+    });
+    let identity = arguments.identity.as_deref().and_then(|file| secret_file(file).ok());
+    let credential = identity.and_then(|text| Credential::parse_key(&text));
+    if credential.is_none() {
+        let what = "there is no private key to sign in with, or none that can be used";
+        let help = "make one with `ssh-keygen -t ed25519 -N '' -f lab_key`, give the receiver lab_key.pub, and write \
+                    --identity lab_key";
+        found.push(Diagnostic::error(Code::new("C071"), what).at("--identity").help(help));
+    }
+    let (Ok(host_key), Some(credential)) = (host_key, credential) else {
+        return Err(Failure::Configuration(found));
+    };
+    Ok(Manner {
+        login: Login { address: arguments.target.authority(), user: user.to_owned(), host_key, credential },
+        folder: folder.to_owned(),
+        marker: arguments.marker.clone(),
+        wait: Duration::from_secs(arguments.wait),
+    })
+}
+
+/// Sends one message on a connection of its own; the receiver's word for it. A receipt's word is of the first message.
+pub(crate) async fn once(door: &Door, name: &str, bytes: Vec<u8>) -> anyhow::Result<String> {
+    let mut connection = Connection::open(door).await?;
+    let heard = connection.exchange(&message::whole(name, bytes), ANSWER, "once").await;
+    connection.leave().await;
+    Ok(match heard? {
+        Heard::Answer(answer) => answer.ack,
+        Heard::Nothing => String::new(),
+        Heard::Receipt(answers) => answers.into_iter().next().map(|(_, it)| it.ack).unwrap_or_default(),
+    })
 }
 
 fn credentials(arguments: &Arguments) -> anyhow::Result<Credentials> {
     let bearer = arguments.token_file.as_deref().map(secret).transpose()?;
     let signature = arguments.hmac_secret_file.as_deref().zip(arguments.hmac_header.clone());
     let signature = signature.map(|(file, header)| {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, secret(file)?.as_bytes());
+        let key = Arc::new(hmac::Key::new(hmac::HMAC_SHA256, secret(file)?.as_bytes()));
         anyhow::Ok(Signature { header, key })
     });
     Ok(Credentials { bearer, signature: signature.transpose()? })
 }
 
 /// The text of a file, without the line end that editors add.
-#[expect(clippy::disallowed_methods, reason = "the command line names the file")]
 fn secret(file: &Path) -> anyhow::Result<Zeroizing<String>> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
-    let text = Zeroizing::new(text);
+    let text = secret_file(file).with_context(|| format!("cannot read `{}`", file.display()))?;
     let is_header_text = text.trim().bytes().all(|byte| (0x20..0x7f).contains(&byte));
     anyhow::ensure!(is_header_text, "`{}` holds more than one line of printable ASCII", file.display());
     Ok(Zeroizing::new(text.trim().to_owned()))
 }
 
-async fn send_all(work: Arc<Work>, connections: u16, tally: &mut Tally) {
+#[expect(clippy::disallowed_methods, reason = "the command line names the file")]
+fn secret_file(file: &Path) -> std::io::Result<Zeroizing<String>> {
+    std::fs::read_to_string(file).map(Zeroizing::new)
+}
+
+/// Sends everything; how long it took.
+async fn send_all(work: Arc<Work>, connections: u16, tally: &mut Tally) -> Duration {
     let (lines, mut results) = mpsc::channel(RESULTS_WAITING_MAX);
     for _ in 0..connections {
         tokio::spawn(worker(Arc::clone(&work), lines.clone()));
     }
     drop(lines);
-    let (mut told_at, mut done) = (Duration::ZERO, 0_usize);
-    while let Some(line) = results.recv().await {
-        tally.line(&line);
-        done += 1;
-        let now = work.clock.monotonic();
-        if tally.format == Format::Plain
-            && work.total >= PROGRESS_FROM
-            && now.saturating_sub(told_at) >= PROGRESS_EVERY
-        {
-            told_at = now;
-            output::note(&format!("{done} of {}", work.total));
-        }
+    while let Some(lines) = results.recv().await {
+        tally.through(&lines, work.clock.monotonic());
     }
-    tally.took = work.clock.monotonic();
+    work.clock.monotonic()
 }
 
 /// One connection's part of the work.
-async fn worker(work: Arc<Work>, lines: mpsc::Sender<Line>) {
+async fn worker(work: Arc<Work>, lines: mpsc::Sender<Vec<Line>>) {
     let mut connection = None;
     loop {
         let number = work.next.fetch_add(1, Ordering::Relaxed);
-        if number >= work.total {
-            return;
-        }
-        let Some(message) = number.checked_rem(work.messages.len()).and_then(|at| work.messages.get(at))
-        else {
-            return;
-        };
-        if let Some(rate) = work.arguments.rate {
+        let next = number.checked_rem(work.messages.len()).and_then(|at| work.messages.get(at));
+        let Some(message) = next.filter(|_| number < work.total) else { break };
+        if let Some(rate) = work.rate {
             let nanos =
                 u128::try_from(number).unwrap_or(u128::MAX).saturating_mul(1_000_000_000) / u128::from(rate);
             let due = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
             tokio::time::sleep(due.saturating_sub(work.clock.monotonic())).await;
         }
-        let line = send(&work, message, &mut connection).await;
-        if lines.send(line).await.is_err() {
-            return;
+        let sent = send(&work, message, &mut connection).await;
+        if lines.send(sent).await.is_err() {
+            break;
         }
+    }
+    if let Some(connection) = connection {
+        connection.leave().await;
     }
 }
 
-/// A way to the receiver that is open.
-enum Connection {
-    Http(http::Connection),
-    Mllp(mllp::Connection),
-}
-
-async fn send(work: &Work, message: &Message, connection: &mut Option<Connection>) -> Line {
+async fn send(work: &Work, message: &Message, connection: &mut Option<Connection>) -> Vec<Line> {
     let fresh;
-    let message = if work.arguments.is_fresh {
-        fresh = message.with_control_id(&work.clock.new_id().to_string());
+    let message = if work.is_fresh {
+        fresh = message.with_control_ids(|| work.clock.new_id().to_string());
         &fresh
     } else {
         message
     };
     let started = work.clock.monotonic();
-    let answer = converse(work, message, connection).await;
+    let heard = async {
+        let open = match connection.take() {
+            Some(mut open) => open.is_open().await.then_some(open),
+            None => None,
+        };
+        let open = match open {
+            Some(open) => open,
+            None => Connection::open(&work.door).await?,
+        };
+        let id = work.clock.new_id().to_string();
+        let mark = id.get(id.len().saturating_sub(MARK_CHARS)..).unwrap_or(&id);
+        connection.insert(open).exchange(message, work.timeout, mark).await
+    };
+    let heard = heard.await;
     let took = work.clock.monotonic().saturating_sub(started);
-    if answer.is_err() {
+    if heard.is_err() {
         *connection = None;
     }
-    Line::answered(message, answer, took)
-}
-
-async fn converse(
-    work: &Work,
-    message: &Message,
-    connection: &mut Option<Connection>,
-) -> Result<Option<Answer>, Error> {
-    let Shared { target, tls, credentials, timeout, .. } = &work.arguments;
-    let open = match connection.take() {
-        Some(Connection::Http(mut open)) => open.is_open().await.then_some(Connection::Http(open)),
-        other => other,
-    };
-    let open = match (open, &target.door) {
-        (Some(open), _) => open,
-        (None, Door::Mllp { .. }) => Connection::Mllp(mllp::Connection::open(target, tls.as_ref()).await?),
-        (None, Door::Http { path, .. }) => {
-            Connection::Http(http::Connection::open(target, path, tls.as_ref()).await?)
-        }
-    };
-    match connection.insert(open) {
-        Connection::Http(open) => open.exchange(credentials, &message.bytes, *timeout).await.map(Some),
-        Connection::Mllp(open) => {
-            let patience = if message.is_owed_an_answer { *timeout } else { SILENCE.min(*timeout) };
-            match open.exchange(&message.bytes, &message.control_id, patience).await {
-                // Silence was asked for; the connection goes on.
-                Err(Error::Unanswered { .. }) if !message.is_owed_an_answer => Ok(None),
-                answer => answer.map(|it| Some(it.into())),
-            }
-        }
-    }
-}
-
-impl Line {
-    fn unsent(file: String, code: &str, text: String) -> Self {
-        let told = Told { code: code.to_owned(), location: String::new(), text };
-        let ms = milliseconds(Duration::ZERO);
-        Self {
-            file,
-            index: 0,
-            control_id: String::new(),
-            ack: None,
-            errors: vec![told],
-            ms,
-            is_accepted: false,
-        }
-    }
-
-    fn answered(message: &Message, answer: Result<Option<Answer>, Error>, took: Duration) -> Self {
-        let line = Self {
-            file: message.file.to_string(),
-            index: message.index,
-            control_id: message.control_id.clone(),
-            ack: None,
-            errors: Vec::new(),
-            ms: milliseconds(took),
-            is_accepted: true,
-        };
-        match answer {
-            Ok(None) => line,
-            Ok(Some(Answer { ack, is_accepted, errors })) => {
-                Self { ack: Some(ack), is_accepted, errors, ..line }
-            }
-            Err(error) => {
-                let told =
-                    Told { code: error.word().to_owned(), location: String::new(), text: error.told() };
-                Self { errors: vec![told], is_accepted: false, ..line }
-            }
-        }
-    }
-}
-
-/// With three decimals; never by way of a float.
-fn milliseconds(time: Duration) -> Box<RawValue> {
-    let micros = time.as_micros();
-    let text = format!("{}.{:03}", micros / 1000, micros % 1000);
-    RawValue::from_string(text).expect("digits around a point are a number")
-}
-
-struct Tally {
-    format: Format,
-    sent: usize,
-    accepted: usize,
-    took: Duration,
-}
-
-impl Tally {
-    fn line(&mut self, line: &Line) {
-        self.sent += 1;
-        self.accepted += usize::from(line.is_accepted);
-        match self.format {
-            Format::Json => output::json(line),
-            Format::Plain => {
-                let ack = line.ack.as_deref().unwrap_or("--");
-                let mut text = format!(
-                    "{ack}  {}  {} #{}  {} ms",
-                    line.control_id,
-                    line.file,
-                    line.index,
-                    line.ms.get()
-                );
-                for told in &line.errors {
-                    text = format!("{text}\n    {} {} {}", told.code, told.location, told.text);
-                }
-                output::line(&text)
-            }
-        };
-    }
-
-    fn end(&self) -> Outcome {
-        if self.format == Format::Plain {
-            let micros = self.took.as_micros().max(1);
-            let rate = u128::try_from(self.sent).unwrap_or(0) * 1_000_000 / micros;
-            output::note(&format!(
-                "{} sent, {} accepted, {} ms, {rate} a second",
-                self.sent,
-                self.accepted,
-                milliseconds(self.took).get()
-            ));
-        }
-        Outcome::from(self.sent > 0 && self.accepted == self.sent)
-    }
+    Line::of(message, heard, took)
 }

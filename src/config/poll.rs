@@ -6,18 +6,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use russh::keys;
-use russh::keys::PublicKey;
-
 use crate::config::raw;
 use crate::config::secret;
 use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
 use crate::inbound::sftp_poll::After;
 use crate::inbound::sftp_poll::Config;
-use crate::inbound::sftp_poll::Credential;
-use crate::inbound::sftp_poll::HostKey;
 use crate::inbound::sftp_poll::Take;
+use crate::outbound::sftp::Credential;
+use crate::outbound::sftp::HostKey;
+use crate::outbound::sftp::Login;
 use crate::pipeline::feeds::Feed;
 use crate::pipeline::feeds::Feeds;
 use crate::store::backend::VALUE_BYTES_MAX;
@@ -75,7 +73,7 @@ fn resolve(
     found.extend(unusable(raw).into_iter().map(|(key, what, help)| {
         Diagnostic::error(Code::new("C047"), what).at(format!("{at} poll.{key}")).help(help)
     }));
-    let host_key = host_key(&raw.host_key)
+    let host_key = HostKey::parse(&raw.host_key)
         .map_err(|what| {
             let help = "have the laboratory name it, compare it with `ssh-keyscan -t ed25519 HOST`, and write \
                         host_key = \"ssh-ed25519 AAAA…\" or \"SHA256:…\"";
@@ -96,10 +94,12 @@ fn resolve(
         raw::Take::Rename => Take::Renamed,
     };
     let config = Config {
-        address: raw.address.clone(),
-        user: raw.user.clone(),
-        host_key: host_key?,
-        credential: credential?,
+        login: Login {
+            address: raw.address.clone(),
+            user: raw.user.clone(),
+            host_key: host_key?,
+            credential: credential?,
+        },
         folder: raw.folder.clone(),
         pattern: raw.pattern.clone(),
         every: Duration::from_millis(raw.every_ms),
@@ -178,24 +178,6 @@ fn unusable(raw: &raw::Poll) -> Vec<Unusable> {
     checks.into_iter().filter(|it| !it.0).map(|(_, key, what, help)| (key, what, help)).collect()
 }
 
-fn host_key(text: &str) -> Result<HostKey, &'static str> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Err("the server's host key is not pinned, so anybody could stand in for the laboratory");
-    }
-    if text.starts_with("SHA256:") || text.starts_with("SHA512:") {
-        let fingerprint = text.parse().map_err(|_| "the host key's fingerprint cannot be read")?;
-        return Ok(HostKey::Fingerprint(fingerprint));
-    }
-    let key = PublicKey::from_openssh(text).map_err(|_| "the host key cannot be read")?;
-    if key.algorithm().is_rsa() {
-        return Err(
-            "the host key is an RSA key, which is not supported; pin the server's Ed25519 or ECDSA key",
-        );
-    }
-    Ok(HostKey::Key(Box::new(key)))
-}
-
 fn credential(
     raw: &raw::Poll,
     at: &str,
@@ -224,9 +206,7 @@ fn credential(
     let file = key.file.iter().map(|it| ("file".to_owned(), it.clone()));
     let reference = file.chain(key.env.iter().map(|it| ("env".to_owned(), it.clone()))).collect();
     let text = secret::resolve(&position, &reference, base, environment)?;
-    // The cause would not help, and may quote the file.
-    let parsed = keys::decode_secret_key(&text, None).ok().filter(|it| !it.algorithm().is_rsa());
-    parsed.map(|it| Credential::Key(Arc::new(it))).ok_or_else(|| {
+    Credential::parse_key(&text).ok_or_else(|| {
         Diagnostic::error(
             Code::new("C046"),
             "the private key cannot be used: it is no OpenSSH or PKCS#8 key, needs a passphrase, or is an RSA key",

@@ -1,4 +1,4 @@
-//! The line of a receipt file: what became of one message, for a laboratory that has no other answer.
+//! The line of a receipt file: what became of one message, for a laboratory that has no other answer; written and read.
 //!
 //! `position ⇥ control id ⇥ outcome ⇥ code ⇥ sentence ⇥ place ⇥ help`: tabs between, one line each, and nothing in a
 //! column can end it.
@@ -24,6 +24,22 @@ impl Outcome {
             Self::Rejected => "rejected",
         }
     }
+
+    fn parse(word: &str) -> Option<Self> {
+        [Self::Accepted, Self::Held, Self::Rejected].into_iter().find(|it| it.as_str() == word)
+    }
+}
+
+/// A line as a laboratory reads it. What nothing is said of is empty.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Of the message in its file, from one.
+    pub number: usize,
+    pub control_id: String,
+    pub outcome: Outcome,
+    pub code: String,
+    pub sentence: String,
+    pub place: String,
 }
 
 /// What the line of a message says that came before.
@@ -43,6 +59,35 @@ pub fn line(
         gravest.map_or(["", unsaid, "", ""], |it| [it.code.as_str(), &it.message, &it.position, &it.help]);
     let columns = [control_id, outcome.as_str(), code, sentence, place, help].map(column);
     format!("{number}\t{}\n", columns.join("\t"))
+}
+
+/// A line read back; none where it is not the line of a message.
+pub fn parse(line: &str) -> Option<Line> {
+    let mut columns = line.split('\t');
+    let number = columns.next()?.parse().ok()?;
+    let mut text = || columns.next().map(said);
+    let control_id = text()?;
+    let outcome = Outcome::parse(&text()?)?;
+    Some(Line { number, control_id, outcome, code: text()?, sentence: text()?, place: text()? })
+}
+
+/// The text of a column.
+fn said(column: &str) -> String {
+    let mut text = String::with_capacity(column.len());
+    let mut rest = column.chars();
+    while let Some(c) = rest.next() {
+        text.push(match (c, c == '\\') {
+            (c, false) => c,
+            (_, true) => match rest.next() {
+                Some('t') => '\t',
+                Some('n') => '\n',
+                Some('r') => '\r',
+                Some(other) => other,
+                None => '\\',
+            },
+        });
+    }
+    text
 }
 
 /// A text that stays in its column: backslash, tab and line ends are written as escapes.
@@ -80,6 +125,24 @@ mod tests {
             line(3, "A\tB\r\n\\C\u{1}", Outcome::Accepted, false, &[]),
             "3\tA\\tB\\r\\n\\\\C\u{fffd}\taccepted\t\t\t\t\n"
         );
+    }
+
+    #[test]
+    fn a_line_is_read_back_as_it_was_meant() {
+        let why = Diagnostic::error(Code::new("H106"), "a \\t that is no tab,\tand one that is").at("OBR[1]");
+        let written = line(2, "A\n\\n", Outcome::Rejected, false, &[why.clone()]);
+        let read = Line {
+            number: 2,
+            control_id: "A\n\\n".to_owned(),
+            outcome: Outcome::Rejected,
+            code: "H106".to_owned(),
+            sentence: why.message,
+            place: "OBR[1]".to_owned(),
+        };
+        assert_eq!(parse(written.trim_end()), Some(read));
+        for other in ["", "file\ta.hl7\t12\tdigest\ttime", "1\tA\tperhaps\t\t\t\t", "1\tA\taccepted"] {
+            assert_eq!(parse(other), None, "{other:?}");
+        }
     }
 
     #[test]

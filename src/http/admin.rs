@@ -28,6 +28,7 @@ use serde_json::json;
 use tokio::net::UnixListener;
 use tokio::net::UnixStream;
 
+use crate::clinical::mapping::Catalog;
 use crate::clock::Clock;
 use crate::pipeline::Pipeline;
 use crate::pipeline::feeds::Feeds;
@@ -52,26 +53,42 @@ pub struct State {
     pub feeds: Feeds,
     /// Clinics that the configuration names, whether they were added or not.
     pub named_clinics: Arc<BTreeSet<String>>,
+    /// The mappings of a command that has the store open itself, where they compile.
+    catalog: Option<Arc<Catalog>>,
     /// The gateway that runs; none where a command has the store open itself.
     running: Option<Arc<Pipeline>>,
 }
 
 impl State {
-    pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>, feeds: &Feeds) -> Self {
+    pub fn new(
+        store: Arc<Store>,
+        clock: Arc<dyn Clock>,
+        feeds: &Feeds,
+        catalog: Option<Arc<Catalog>>,
+    ) -> Self {
         let named = feeds.iter().flat_map(|feed| feed.clinics.iter().cloned()).collect();
-        Self { store, clock, feeds: feeds.clone(), named_clinics: Arc::new(named), running: None }
+        Self { store, clock, feeds: feeds.clone(), named_clinics: Arc::new(named), catalog, running: None }
     }
 
     /// What holds are worked on with.
     fn desk(&self) -> Desk<'_> {
-        let wake = self.running.as_ref().map(|it| &it.wake);
-        Desk { store: &self.store, clock: self.clock.as_ref(), feeds: &self.feeds, wake }
+        match &self.running {
+            Some(pipeline) => pipeline.as_ref().into(),
+            None => Desk {
+                store: &self.store,
+                clock: self.clock.as_ref(),
+                feeds: &self.feeds,
+                catalog: self.catalog.as_deref(),
+                wake: None,
+            },
+        }
     }
 }
 
 impl From<Arc<Pipeline>> for State {
     fn from(pipeline: Arc<Pipeline>) -> Self {
-        let state = Self::new(Arc::clone(&pipeline.store), Arc::clone(&pipeline.clock), &pipeline.feeds);
+        let (store, clock) = (Arc::clone(&pipeline.store), Arc::clone(&pipeline.clock));
+        let state = Self::new(store, clock, &pipeline.feeds, None);
         Self { running: Some(pipeline), ..state }
     }
 }

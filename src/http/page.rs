@@ -33,6 +33,7 @@ pub(super) async fn start(extract::State(state): extract::State<State>) -> Respo
 <section aria-labelledby="for-programs"><h2 id="for-programs">For programs</h2>
 <ul class="cards">
 <li><a href="/api/v1/openapi.json">Workflow API</a><span>every path and field, as OpenAPI 3.1</span></li>
+<li><a href="/inbound/openapi.json">For laboratories</a><span>where to post results, and each answer, as OpenAPI 3.1</span></li>
 <li><a href="/health/live">Live</a><span>whether the process answers</span></li>
 <li><a href="/health/ready">Ready</a><span>whether it can take messages</span></li>
 <li><a href="/metrics">Metrics</a><span>messages, cases and waiting work, for Prometheus</span></li>

@@ -16,6 +16,7 @@ mod fhir;
 mod guard;
 mod hl7;
 mod media;
+mod openapi;
 mod receipt;
 mod refusal;
 mod token;
@@ -30,6 +31,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use axum::routing::MethodRouter;
 use axum::routing::get;
 use axum::routing::post;
 use tokio::sync::Semaphore;
@@ -110,18 +112,28 @@ impl Door {
     }
 }
 
-/// The routes of this door.
+/// A route: its path, its method, and what answers.
+type Route = (&'static str, &'static str, MethodRouter<Arc<Door>>);
+
+/// Every route, as the description for laboratories has them.
+fn routes() -> [Route; 7] {
+    [
+        ("/inbound/openapi.json", "get", get(openapi::document)),
+        ("/inbound/{feed}", "post", post(inbound)),
+        ("/fhir", "post", post(fhir::bundle)),
+        ("/fhir/$process-message", "post", post(fhir::message)),
+        ("/fhir/DiagnosticReport", "post", post(fhir::report)),
+        ("/fhir/token", "post", post(token::issue)),
+        ("/.well-known/smart-configuration", "get", get(token::configuration)),
+    ]
+}
+
+/// The routes of this door, two of them under a second spelling.
 pub fn router(door: Arc<Door>) -> Router {
-    Router::new()
-        .route("/inbound/{feed}", post(inbound))
-        .route("/fhir", post(fhir::bundle))
+    let again = Router::new()
         .route("/fhir/", post(fhir::bundle))
-        .route("/fhir/$process-message", post(fhir::message))
-        .route("/fhir/DiagnosticReport", post(fhir::report))
-        .route("/fhir/token", post(token::issue))
-        .route("/.well-known/smart-configuration", get(token::configuration))
-        .route("/fhir/.well-known/smart-configuration", get(token::configuration))
-        .with_state(door)
+        .route("/fhir/.well-known/smart-configuration", get(token::configuration));
+    routes().into_iter().fold(again, |router, (path, _, answer)| router.route(path, answer)).with_state(door)
 }
 
 /// A message for a feed that its address names.

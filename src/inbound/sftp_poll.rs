@@ -7,23 +7,17 @@
 
 mod choose;
 mod look;
-mod server;
 
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
-
-use russh::keys::PrivateKey;
-use russh::keys::PublicKey;
-use russh::keys::ssh_key::Fingerprint;
 
 use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
 use crate::inbound::sftp_poll::look::Error;
 use crate::inbound::sftp_poll::look::Looker;
 use crate::inbound::sftp_poll::look::Next;
-use crate::inbound::sftp_poll::server::Error as ServerError;
-use crate::inbound::sftp_poll::server::Server;
+use crate::outbound::sftp::Error as ServerError;
+use crate::outbound::sftp::Login;
+use crate::outbound::sftp::Server;
 use crate::pipeline::fetches::Fetches;
 use crate::pipeline::shutdown::Shutdown;
 use crate::telemetry::Chain;
@@ -36,13 +30,9 @@ const WAIT_SHORTEST: Duration = Duration::from_millis(100);
 const REMIND_EVERY: Duration = Duration::from_hours(1);
 
 /// How one feed fetches.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Config {
-    /// `HOST:PORT`.
-    pub address: String,
-    pub user: String,
-    pub host_key: HostKey,
-    pub credential: Credential,
+    pub login: Login,
     pub folder: String,
     /// Of file names, with `*` and `?`.
     pub pattern: String,
@@ -53,30 +43,6 @@ pub struct Config {
     /// Where the laboratory finds what became of each file.
     pub receipts_folder: Option<String>,
     pub file_bytes_max: u64,
-}
-
-/// The server's key as agreed with the laboratory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HostKey {
-    Fingerprint(Fingerprint),
-    Key(Box<PublicKey>),
-}
-
-impl HostKey {
-    fn is(&self, shown: &PublicKey) -> bool {
-        match self {
-            Self::Fingerprint(pinned) => shown.fingerprint(pinned.algorithm()) == *pinned,
-            Self::Key(pinned) => pinned.key_data() == shown.key_data(),
-        }
-    }
-}
-
-/// What we sign in with.
-#[derive(Clone)]
-pub enum Credential {
-    /// The socket of a key agent.
-    Agent(PathBuf),
-    Key(Arc<PrivateKey>),
 }
 
 /// What tells that the laboratory has finished a file.
@@ -98,19 +64,13 @@ pub enum After {
     Leave,
 }
 
-impl std::fmt::Debug for Config {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Config").field("address", &self.address).finish_non_exhaustive()
-    }
-}
-
 /// Whether the server can be used and its folder be listed; takes nothing.
 ///
 /// # Errors
 /// What would be in the log of a gateway that serves.
 pub async fn check(config: &Config) -> Result<(), Diagnostic> {
     let tried = async {
-        let server = Server::connect(config).await?;
+        let server = Server::connect(&config.login).await?;
         let listed = server.list(&config.folder).await;
         server.leave().await;
         listed.map(drop)

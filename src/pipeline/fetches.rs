@@ -102,6 +102,7 @@ impl Fetches {
         key: FetchedKey,
         raw: &[u8],
         receipt_of: Option<&str>,
+        settled: bool,
     ) -> Result<Fetched, Error> {
         let answers = self.intake.receive_file(&self.feed, raw).await.messages;
         if answers.iter().any(|answer| answer.close) {
@@ -113,6 +114,7 @@ impl Fetches {
             sha256: sha256_hex(raw),
             bytes: raw.len(),
             messages: answers.len(),
+            settled,
             receipt: receipt_of.map(|name| Receipt { name: name.to_owned(), text: receipt(&answers) }),
         };
         let accepted = answers.iter().filter(|it| it.outcome == Outcome::Accept).count();
@@ -130,7 +132,15 @@ impl Fetches {
 
     /// Remembers that the laboratory has its receipt.
     pub async fn told(&self, key: FetchedKey, fetched: &Fetched) -> Result<Fetched, store::Error> {
-        let fetched = Fetched { receipt: None, ..fetched.clone() };
+        self.remember(key, Fetched { receipt: None, ..fetched.clone() }).await
+    }
+
+    /// Remembers that a file was compared with what was read, when its time of change had passed.
+    pub async fn settled(&self, key: FetchedKey, fetched: &Fetched) -> Result<Fetched, store::Error> {
+        self.remember(key, Fetched { settled: true, ..fetched.clone() }).await
+    }
+
+    async fn remember(&self, key: FetchedKey, fetched: Fetched) -> Result<Fetched, store::Error> {
         let mut change = Change::new();
         fetched::put(&mut change, &self.feed.name, key, &fetched);
         self.pipeline.store.commit(change).await?;

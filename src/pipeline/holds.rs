@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::audit;
+use crate::clinical::mapping::Catalog;
 use crate::clinical::model::Sensitive;
 use crate::clinical::terminology::unit_spelling;
 use crate::clock::Clock;
@@ -49,14 +50,16 @@ pub struct Desk<'a> {
     pub store: &'a Store,
     pub clock: &'a dyn Clock,
     pub feeds: &'a Feeds,
+    /// None for a command whose mappings do not compile.
+    pub catalog: Option<&'a Catalog>,
     /// None where no lane runs: what waits is read at the next start.
     pub wake: Option<&'a Wake>,
 }
 
 impl<'a> From<&'a Pipeline> for Desk<'a> {
     fn from(pipeline: &'a Pipeline) -> Self {
-        let Pipeline { store, clock, feeds, wake, .. } = pipeline;
-        Self { store, clock: clock.as_ref(), feeds, wake: Some(wake) }
+        let Pipeline { store, clock, feeds, catalog, wake, .. } = pipeline;
+        Self { store, clock: clock.as_ref(), feeds, catalog: Some(catalog), wake: Some(wake) }
     }
 }
 
@@ -346,7 +349,7 @@ fn replaying(desk: Desk<'_>, by: By<'_>, id: MessageId, with: With) -> Result<St
     };
     let (after, mut change) = match before.state {
         State::Held => (Standing::new(State::Waiting, before.feed.clone()), Change::new()),
-        State::Rejected => match again::decide(desk.store, desk.clock, desk.feeds, id, &before)? {
+        State::Rejected => match again::decide(desk, id, &before)? {
             Again::Accepted(after, change) => (after, change),
             Again::Doubled(id) => return Err(Error::KeptAgain { id }),
             Again::Refused(diagnostics) => return Err(Error::StillRefused { diagnostics }),

@@ -5,6 +5,7 @@
 //! by whoever starts the gateway; nothing here knows the file system.
 
 mod compiled;
+pub mod pairing;
 mod reload;
 
 use std::collections::BTreeMap;

@@ -1,7 +1,11 @@
-//! A laboratory on the wire: writes ORU^R01 messages and sends them over MLLP, as the demonstration and the tests need.
+//! A laboratory on the wire: writes reports as ORU^R01, FHIR and JSON, and sends them over MLLP, as the demonstration and
+//! the tests need.
 //!
 //! Its patients are whoever the caller names; all of them are invented. It is written from the HL7 standard, not from
 //! our codec, so that a mistake is not shared by both sides.
+
+mod fhir;
+mod webhook;
 
 use std::fmt::Write;
 use std::io;
@@ -112,6 +116,16 @@ impl Sample {
             );
         }
         text.into_bytes()
+    }
+
+    /// As a FHIR R4 transaction. Values are numbers, and nothing in a unit or a range is escaped.
+    pub fn fhir(&self) -> Vec<u8> {
+        fhir::bundle(self)
+    }
+
+    /// As the body of an aggregator's webhook.
+    pub fn webhook(&self) -> Vec<u8> {
+        webhook::body(self)
     }
 }
 

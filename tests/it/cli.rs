@@ -5,6 +5,8 @@
     reason = "the tests write the files that commands read, and wait for processes"
 )]
 
+mod holds;
+
 use std::fs;
 use std::io::BufRead;
 use std::io::BufReader;
@@ -284,6 +286,28 @@ fn clinics_and_users_are_added_and_no_secret_is_shown() {
 }
 
 #[test]
+fn a_clinics_key_is_replaced_by_one_of_its_own_account() {
+    let place = Place::configured();
+    for (name, key) in
+        [("old.key", "b2xkLXNlY3JldA-uk1"), ("new.key", "bmV3LXNlY3JldA-uk1\n"), ("other.key", "b3RoZXI-uk2")]
+    {
+        place.write(name, key);
+    }
+    let replace = |clinic: &str, key: &str| place.json(&["clinic", "key", clinic, "--cliniko-key-file", key]);
+    place.json(&["clinic", "add", "test", "--cliniko-key-file", "old.key", "--shard", "uk1"]);
+    assert_eq!(replace("nobody", "new.key").0, 1, "there is no such clinic");
+    assert_eq!(replace("test", "other.key").0, 2, "patients' ids are an account's own, so the shard stays");
+    let before = place.json(&["clinic", "list"]);
+    assert_eq!(replace("test", "new.key"), (0, vec![serde_json::json!({ "id": "test" })]));
+    assert_eq!(place.json(&["clinic", "list"]), before, "no key is ever shown");
+    let stored = fs::read(place.path("data/store.redb")).unwrap();
+    for key in ["b2xkLXNlY3JldA", "bmV3LXNlY3JldA"] {
+        assert!(!stored.windows(key.len()).any(|it| it == key.as_bytes()), "sealed in the store");
+    }
+    assert_eq!(place.json(&["audit", "verify"]).1[0]["verified"], true);
+}
+
+#[test]
 fn r05_the_audit_chain_verifies_without_a_key_and_tells_a_wrong_head() {
     let place = Place::configured();
     assert_eq!(place.json(&["audit", "verify"]).0, 1, "there is no store yet");
@@ -353,6 +377,31 @@ fn what_was_sent_is_listed_and_shown_the_same_with_and_without_a_running_gateway
     assert_eq!(answers, alone);
     assert_eq!(answers[0].1.len(), 7);
     assert!(answers[1].1.is_empty());
+}
+
+#[test]
+fn a_feed_whose_mapping_cannot_read_what_it_takes_is_refused_at_start() {
+    let place = Place::configured();
+    let config = fs::read_to_string(place.path("gateway.toml")).unwrap();
+    let fhir = "[[lab.feed]]\nname = \"bundles\"\nkind = \"fhir\"\ndangerous_no_credentials = true\n";
+    let fhir_mapping = format!("{fhir}mapping = \"standard-fhir\"\n");
+    let csv = config.replace("mapping = \"standard\"", "mapping = \"standard-csv\"");
+    for (configuration, refused) in [
+        (format!("{config}{fhir}"), Some("`bundles`")),
+        (format!("{config}{fhir_mapping}"), None),
+        (csv.clone(), Some("`standard-mllp`")),
+        (csv.replace("kind = \"mllp\"", "kind = \"http\"\ndangerous_no_credentials = true"), None),
+    ] {
+        place.write("gateway.toml", &configuration);
+        let output = place.run(&["check"]);
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(if refused.is_some() { 2 } else { 0 }), "{told}");
+        let Some(feed) = refused else { continue };
+        assert!(told.contains("C072") && told.contains(feed) && told.contains("help"), "{told}");
+        let served = place.run(&["serve"]);
+        assert_eq!(served.status.code(), Some(2));
+        assert!(text(&served.stderr).contains("C072") && !place.path("data").exists());
+    }
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Kills the gateway's process at random while laboratories send and the outbox files, starts it again, and counts:
-//! R1, R2, R6, R7, R11 and R24 over every kill.
+//! Kills the gateway's process at random while laboratories send by every door and the outbox files, starts it again, and
+//! counts: R1, R2, R6, R7, R11 and R24 over every kill.
 //!
 //! `CRASH_KILLS` says how often (50 without it). `CRASH_SEED` makes the choices of an earlier run again, as far as
 //! they are ours: the machine's own timing is not repeated. Start reading at [`Scene::play`].
@@ -9,6 +9,7 @@ pub(crate) mod chance;
 pub(crate) mod checks;
 pub(crate) mod clinician;
 pub(crate) mod laboratory;
+pub(crate) mod line;
 pub(crate) mod process;
 
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use crate::crash::clinician::LOOK_EVERY;
 use crate::crash::laboratory::Laboratory;
 use crate::crash::laboratory::Orders;
 use crate::crash::laboratory::Sent;
+use crate::crash::line::By;
 use crate::crash::process::Doors;
 use crate::crash::process::EMAIL;
 use crate::crash::process::Home;
@@ -101,8 +103,9 @@ impl<'a> Scene<'a> {
         let (open, slowest) = life.ready().await.unwrap();
         let (doors, watched) = watch::channel(Some(open));
         let (orders, closing) = (Arc::new(Orders::default()), Arc::new(AtomicBool::new(false)));
-        let laboratory = |name, stream| Laboratory {
+        let laboratory = |name, by, stream| Laboratory {
             name,
+            by,
             doors: watched.clone(),
             orders: Arc::clone(&orders),
             closing: Arc::clone(&closing),
@@ -118,7 +121,14 @@ impl<'a> Scene<'a> {
             chance: Chance::new(seed ^ 3 << 40),
             approved: Vec::new(),
         };
-        let laboratories = [laboratory("A", 1 << 40), laboratory("B", 2 << 40)];
+        let laboratories = [
+            laboratory("A", By::Mllp, 1 << 40),
+            laboratory("B", By::Mllp, 2 << 40),
+            laboratory("F", By::Fhir, 4 << 40),
+            laboratory("H", By::Http, 5 << 40),
+            laboratory("J", By::Json, 6 << 40),
+            laboratory("S", By::Sftp, 7 << 40),
+        ];
         Self {
             cliniko,
             home,

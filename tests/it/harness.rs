@@ -91,6 +91,8 @@ pub(crate) struct Setup {
     pub(crate) release: Release,
     /// Whose key of the simulated Cliniko the clinic uses.
     pub(crate) key_of: &'static str,
+    /// None: the system's.
+    pub(crate) clock: Option<Arc<dyn Clock>>,
     /// More lines for `[inbound.mllp]`.
     pub(crate) mllp: &'static str,
     /// More tables of `gateway.toml`.
@@ -99,7 +101,8 @@ pub(crate) struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { release: Release::Automatic, key_of: "practitioner", mllp: "", more: String::new() }
+        let (clock, more) = (None, String::new());
+        Self { release: Release::Automatic, key_of: "practitioner", clock, mllp: "", more }
     }
 }
 
@@ -160,7 +163,7 @@ impl TestGateway {
 
     pub(crate) async fn start_with(setup: Setup) -> Self {
         capture_log();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let clock = setup.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::new()));
         let simulated =
             cliniko::Config { seed: cliniko::Seed::Demo, rate_limit_per_minute: 0, ..Default::default() };
         let simulated = cliniko::start(simulated).await.unwrap();

@@ -1,5 +1,9 @@
 //! What waits for a person: listing, reading again after a mend, closing with a reason, over the API and the socket.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use haemosync_gateway::clock::FixedClock;
 use haemosync_gateway::pipeline::records::MessageId;
 use haemosync_gateway::pipeline::records::message;
 use haemosync_gateway::pipeline::records::message::State;
@@ -8,8 +12,11 @@ use serde_json::json;
 
 use crate::harness::CLINIC;
 use crate::harness::ELSEWHERE;
+use crate::harness::Setup;
 use crate::harness::TestGateway;
 use crate::harness::User;
+use crate::harness::until;
+use crate::inbound_http::post;
 
 fn oru(sender: &str, control_id: &str, processing: &str) -> Vec<u8> {
     format!(
@@ -198,5 +205,54 @@ async fn each_feed_has_its_silence_and_its_backlog() {
     let feeds = gateway.operate("GET", "/feeds", &Value::Null).await.done();
     let row = feeds.as_array().unwrap().iter().find(|it| it["feed"] == "standard-mllp").unwrap();
     assert_eq!((&row["held"], &row["mapped"], &row["lab"]), (&json!(1), &json!(0), &json!("standard")));
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_that_falls_silent_is_told_of_once_and_when_it_speaks_again() {
+    let clock = Arc::new(FixedClock::new("2026-11-22T10:00:00Z".parse().unwrap(), 1));
+    let more = "silence_alert_minutes = 60\n".to_owned();
+    let mut gateway =
+        TestGateway::start_with(Setup { clock: Some(clock.clone()), more, ..Setup::default() }).await;
+    let silent = async |gateway: &TestGateway| {
+        let metrics = gateway.metrics().await;
+        let told =
+            metrics.lines().find_map(|it| it.strip_prefix("gateway_feed_silent{feed=\"standard-mllp\"} "));
+        told.unwrap().to_owned()
+    };
+    let alert =
+        || TestGateway::has_logged(&["WARN", "a feed has said nothing", "standard-mllp", "minutes=60"]);
+    gateway.send(&oru("LAB|FAC", "1", "P")).await;
+    clock.advance(Duration::from_secs(60 * 60 - 1));
+    assert_eq!(silent(&gateway).await, "0");
+    // The lane looks when it starts.
+    gateway.restart().await;
+    gateway.send(&oru("LAB|FAC", "2", "P")).await;
+    assert!(!alert(), "an hour is not yet over");
+    clock.advance(Duration::from_hours(1));
+    assert_eq!(silent(&gateway).await, "1");
+    gateway.restart().await;
+    until(async || alert().then_some(())).await;
+    gateway.send(&oru("LAB|FAC", "3", "P")).await;
+    assert_eq!(silent(&gateway).await, "0");
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_refused_for_the_wrong_mapping_is_taken_as_the_mended_one_says() {
+    const CSV: &str = "report_number,family,given,birth_date,sex,code,name,value,unit,range,status,collected_at\n\
+        L-1,Nobodyhere,Zebedee,1961-02-03,M,2951-2,Sodium,140,mmol/L,133-146,F,2026-03-16T08:30:00\n";
+    let more = "[[lab.feed]]\nname = \"files\"\nkind = \"http\"\nmapping = \"json-aggregator\"\n\
+                dangerous_no_credentials = true\n";
+    let mut gateway = TestGateway::start_with(Setup { more: more.to_owned(), ..Setup::default() }).await;
+    let heard =
+        post(gateway.http(), "/inbound/files", &[("Content-Type", "text/csv; charset=utf-8")], CSV).await;
+    gateway.count(1);
+    assert_eq!((heard.status, gateway.counted(State::Rejected)), (400, 1), "{}", heard.text());
+    let id = gateway.ids()[0];
+    gateway.reconfigure("json-aggregator", "standard-csv").await;
+    gateway.replay(id).await;
+    gateway.wait_until_quiet().await;
+    assert_eq!((gateway.counted(State::Mapped), gateway.codes(id)), (1, Vec::new()));
     gateway.finish().await;
 }

@@ -19,17 +19,17 @@ use tokio::time::timeout;
 use crate::harness::PATIENCE;
 
 const ER7: &str = "application/hl7-v2";
-const TOKEN: &str = "an-invented-token-of-the-laboratory";
+pub(crate) const TOKEN: &str = "an-invented-token-of-the-laboratory";
 
 /// An answer, with its headers by lower-case name.
-struct Heard {
-    status: u16,
+pub(crate) struct Heard {
+    pub(crate) status: u16,
     headers: BTreeMap<String, String>,
     body: Vec<u8>,
 }
 
 impl Heard {
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
@@ -51,7 +51,12 @@ impl Heard {
 }
 
 /// One request on a connection of its own.
-async fn post(to: SocketAddr, path: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Heard {
+pub(crate) async fn post(
+    to: SocketAddr,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl AsRef<[u8]>,
+) -> Heard {
     request(to, "POST", path, headers, body.as_ref()).await
 }
 
@@ -80,6 +85,7 @@ async fn request(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &st
 }
 
 /// More of `gateway.toml`: a feed of the standard laboratory.
-fn feed(kind: &str, keys: &str) -> String {
-    format!("[[lab.feed]]\nname = \"standard-{kind}\"\nkind = \"{kind}\"\n{keys}\n")
+pub(crate) fn feed(kind: &str, keys: &str) -> String {
+    let mapping = if kind == "fhir" { "standard-fhir" } else { "standard" };
+    format!("[[lab.feed]]\nname = \"standard-{kind}\"\nkind = \"{kind}\"\nmapping = \"{mapping}\"\n{keys}\n")
 }

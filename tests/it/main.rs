@@ -61,6 +61,8 @@ mod poison;
 #[cfg(test)]
 mod schemas;
 #[cfg(test)]
+mod send;
+#[cfg(test)]
 mod sftp;
 #[cfg(test)]
 mod sftp_poll;

@@ -3,7 +3,7 @@
 mod acknowledgements;
 mod application;
 mod store_failures;
-mod tls;
+pub(crate) mod tls;
 
 use std::time::Duration;
 

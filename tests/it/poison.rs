@@ -1,5 +1,7 @@
 //! R13: one bad message stops nobody. Five hundred of them among good ones, from several connections at once.
 
+mod doors;
+
 use haemosync_gateway::pipeline::records::MessageId;
 use haemosync_gateway::pipeline::records::case;
 use haemosync_gateway::pipeline::records::message;

@@ -32,10 +32,10 @@ use crate::harness::TestGateway;
 use crate::harness::until;
 
 /// The feed, and so the user.
-const FEED: &str = "standard-sftp";
+pub(crate) const FEED: &str = "standard-sftp";
 
 /// A report of one invented result, of a patient whom no clinic has.
-fn oru(control_id: &str) -> String {
+pub(crate) fn oru(control_id: &str) -> String {
     format!(
         "MSH|^~\\&|LAB|FAC|HAEMOSYNC|CLINIC|20261122100000+0000||ORU^R01^ORU_R01|{control_id}|P|2.5.1\r\
          PID|1||||Nobodyhere^Zebedee||19610203|M\r\
@@ -45,21 +45,21 @@ fn oru(control_id: &str) -> String {
 }
 
 /// A report with a segment among its results that no mapping knows.
-fn held(control_id: &str) -> String {
+pub(crate) fn held(control_id: &str) -> String {
     oru(control_id) + "ZZX|1|what is this\rOBX|2|NM|2823-3^Potassium^LN||4.1|mmol/L|3.5-5.3||||F\r"
 }
 
-fn key_of(seed: u8) -> PrivateKey {
+pub(crate) fn key_of(seed: u8) -> PrivateKey {
     PrivateKey::from(Ed25519Keypair::from_seed(&[seed; 32]))
 }
 
 /// The key that signs in to the feed.
-fn lab_key() -> PrivateKey {
+pub(crate) fn lab_key() -> PrivateKey {
     key_of(7)
 }
 
 /// A configuration with the SFTP feed and more of its keys.
-fn setup(feed: &str, server: &str) -> Setup {
+pub(crate) fn setup(feed: &str, server: &str) -> Setup {
     let key = lab_key().public_key().to_openssh().unwrap();
     let more = format!(
         "[[lab.feed]]\nname = \"{FEED}\"\nkind = \"sftp\"\nssh_keys = [\"{key} lab\"]\n{feed}\n\

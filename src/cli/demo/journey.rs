@@ -1,6 +1,5 @@
 //! The journey: orders, messages over the socket, a clinician at the API, documents in Cliniko.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -12,12 +11,14 @@ use crate::cli::Failure;
 use crate::cli::demo::Told;
 use crate::cli::demo::browser::Browser;
 use crate::cli::demo::messages;
+use crate::cli::demo::messages::By;
 use crate::cli::demo::messages::Letter;
 use crate::cli::demo::messages::ORDERS;
 use crate::cli::demo::messages::Ordered;
 use crate::cli::demo::text;
 use crate::cli::demo::world::CLINICIAN;
 use crate::cli::demo::world::World;
+use crate::cli::send;
 use crate::pipeline::records::message::State;
 use crate::simulator::lab;
 use crate::simulator::lab::Lab;
@@ -37,7 +38,10 @@ pub(super) async fn run(world: &World, told: &Told) -> Result<(), Failure> {
     tokio::time::sleep(Duration::from_millis(1100)).await;
     let time = world.clock.now().strftime("%Y%m%d%H%M%S+0000").to_string();
     let letters = messages::letters(&ordered, &known, &time);
-    told.say(&format!("\nThe laboratory sends {} messages over MLLP:", letters.len()));
+    told.say(&format!(
+        "\nThe laboratory sends {} messages, over MLLP, FHIR, SFTP and as signed JSON:",
+        letters.len()
+    ));
     send(world, &letters, told).await?;
     settle(world).await?;
     told.say("\nCases, most urgent first:");
@@ -108,10 +112,14 @@ fn person(patient: &Value) -> Option<(String, Person)> {
 async fn send(world: &World, letters: &[Letter], told: &Told) -> anyhow::Result<()> {
     let address = world.gateway.mllp.context("the gateway has no MLLP listener")?;
     let mut lab = Lab::connect(address).await.context("cannot connect to the gateway")?;
-    for letter in letters {
-        world.sent.fetch_add(1, Ordering::Relaxed);
-        let answer = lab.send(&letter.bytes).await.context("the gateway did not answer a message")?;
-        told.say(&format!("  {:<2}  {}", lab::code_of(&answer), letter.title));
+    for (number, letter) in (1..).zip(letters) {
+        world.count_sent(letter.by);
+        let answer = match letter.by {
+            By::Mllp => lab.send(&letter.bytes).await.map(|it| lab::code_of(&it)).map_err(Into::into),
+            by => send::once(&world.door(by)?, &format!("demo-{number}.hl7"), letter.bytes.clone()).await,
+        };
+        let answer = answer.context("the gateway did not answer a message")?;
+        told.say(&format!("  {:<4}  {answer:<8}  {}", letter.by.as_str(), letter.title));
     }
     Ok(())
 }

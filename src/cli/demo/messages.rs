@@ -6,8 +6,42 @@ use crate::simulator::lab::Sample;
 
 pub(super) const SENDER: &str = "DEMOLAB|DEMO";
 
+/// The door that a message goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum By {
+    Fhir,
+    /// A signed body.
+    Json,
+    Mllp,
+    /// A file.
+    Sftp,
+}
+
+impl By {
+    pub(super) const ALL: [Self; 4] = [Self::Fhir, Self::Json, Self::Mllp, Self::Sftp];
+
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fhir => "fhir",
+            Self::Json => "json",
+            Self::Mllp => "mllp",
+            Self::Sftp => "sftp",
+        }
+    }
+
+    /// A message as this door takes it.
+    fn encode(self, sample: &Sample) -> Vec<u8> {
+        match self {
+            Self::Fhir => sample.fhir(),
+            Self::Json => sample.webhook(),
+            Self::Mllp | Self::Sftp => sample.encode(),
+        }
+    }
+}
+
 /// One message, and what it shows.
 pub(super) struct Letter {
+    pub(super) by: By,
     pub(super) title: &'static str,
     pub(super) bytes: Vec<u8>,
 }
@@ -20,8 +54,9 @@ pub(super) struct Ordered {
 
 type Row = (&'static str, &'static str, &'static str, &'static str, &'static str);
 
-/// A panel with its results, as code, value, unit, range and flag.
+/// A panel with its results, as code, value, unit, range and flag. Those that go as JSON have the laboratory's own codes.
 struct Panel {
+    by: By,
     title: &'static str,
     code: &'static str,
     rows: &'static [Row],
@@ -33,6 +68,7 @@ const UE: &str = "24362-6^Urea and electrolytes^LN";
 /// Ordered panels, one for each patient in turn: mapped, matched by their order number, interpreted.
 const PANELS: [Panel; 17] = [
     Panel {
+        by: By::Mllp,
         title: "full blood count, all in range",
         code: FBC,
         rows: &[
@@ -43,6 +79,7 @@ const PANELS: [Panel; 17] = [
         ],
     },
     Panel {
+        by: By::Mllp,
         title: "urea and electrolytes, all in range",
         code: UE,
         rows: &[
@@ -53,6 +90,7 @@ const PANELS: [Panel; 17] = [
         ],
     },
     Panel {
+        by: By::Mllp,
         title: "potassium critically high",
         code: UE,
         rows: &[
@@ -61,6 +99,7 @@ const PANELS: [Panel; 17] = [
         ],
     },
     Panel {
+        by: By::Mllp,
         title: "haemoglobin critically low",
         code: FBC,
         rows: &[
@@ -69,11 +108,13 @@ const PANELS: [Panel; 17] = [
         ],
     },
     Panel {
+        by: By::Mllp,
         title: "HbA1c above the range",
         code: "4548-4^HbA1c^LN",
         rows: &[("59261-8^HbA1c (IFCC)^LN", "52", "mmol/mol", "20-41", "H")],
     },
     Panel {
+        by: By::Fhir,
         title: "lipids above desirable",
         code: "24331-1^Lipids^LN",
         rows: &[
@@ -83,6 +124,7 @@ const PANELS: [Panel; 17] = [
         ],
     },
     Panel {
+        by: By::Fhir,
         title: "thyroid: TSH high, FT4 low",
         code: "TFT^Thyroid function^L",
         rows: &[
@@ -91,6 +133,7 @@ const PANELS: [Panel; 17] = [
         ],
     },
     Panel {
+        by: By::Fhir,
         title: "low iron stores with anaemia",
         code: FBC,
         rows: &[
@@ -100,36 +143,42 @@ const PANELS: [Panel; 17] = [
         ],
     },
     Panel {
+        by: By::Json,
         title: "liver tests above the range",
-        code: "24325-3^Liver function^LN",
+        code: "LFT^Liver function^L",
         rows: &[
-            ("1742-6^ALT^LN", "180", "U/L", "<50", "H"),
-            ("6768-6^ALP^LN", "95", "U/L", "30-130", ""),
-            ("14631-6^Bilirubin^LN", "12", "umol/L", "<21", ""),
-            ("1751-7^Albumin^LN", "41", "g/L", "35-50", ""),
+            ("ALT^ALT^L", "180", "U/L", "<50", "H"),
+            ("ALP^ALP^L", "95", "U/L", "30-130", ""),
+            ("BIL^Bilirubin^L", "12", "umol/L", "<21", ""),
+            ("ALB^Albumin^L", "41", "g/L", "35-50", ""),
         ],
     },
     Panel {
+        by: By::Json,
         title: "vitamin D low",
         code: "VITD^Vitamin D^L",
-        rows: &[("1649-3^Vitamin D^LN", "22", "nmol/L", "50-150", "L")],
+        rows: &[("VITD^Vitamin D^L", "22", "nmol/L", "50-150", "L")],
     },
     Panel {
+        by: By::Json,
         title: "C-reactive protein high",
         code: "CRP^C-reactive protein^L",
-        rows: &[("1988-5^CRP^LN", "120", "mg/L", "<5", "H")],
+        rows: &[("CRP^CRP^L", "120", "mg/L", "<5", "H")],
     },
     Panel {
+        by: By::Sftp,
         title: "glucose critically high",
         code: "GLU^Glucose^L",
         rows: &[("14749-6^Glucose^LN", "26.1", "mmol/L", "3.0-7.8", "HH")],
     },
     Panel {
+        by: By::Sftp,
         title: "sodium critically low",
         code: UE,
         rows: &[("2951-2^Sodium^LN", "118", "mmol/L", "133-146", "LL")],
     },
     Panel {
+        by: By::Sftp,
         title: "a value below the limit of detection",
         code: "TFT^Thyroid function^L",
         rows: &[
@@ -138,16 +187,19 @@ const PANELS: [Panel; 17] = [
         ],
     },
     Panel {
+        by: By::Mllp,
         title: "a code nobody knows: reported, not interpreted",
         code: "XYZ^Novel marker^L",
         rows: &[("XQ77^Novel marker^L", "3.3", "mmol/L", "1-2", "H")],
     },
     Panel {
+        by: By::Mllp,
         title: "a unit nobody knows: reported, not interpreted",
         code: UE,
         rows: &[("2823-3^Potassium^LN", "4.4", "blobs/jug", "3.5-5.3", "")],
     },
     Panel {
+        by: By::Mllp,
         title: "a preliminary result",
         code: FBC,
         rows: &[("718-7^Haemoglobin^LN", "141", "g/L", "130-170", "")],
@@ -167,24 +219,50 @@ pub(super) fn tests(index: usize) -> Vec<String> {
 ///
 /// `known` has a confirmed NHS number and no order; `ordered` has one entry for each of [`ORDERS`].
 pub(super) fn letters(ordered: &[Ordered], known: &Person, time: &str) -> Vec<Letter> {
-    let samples: Vec<(&'static str, Sample)> = PANELS
+    let samples: Vec<(&'static Panel, Sample)> = PANELS
         .iter()
         .zip(ordered)
         .zip(1..)
-        .map(|((panel, ordered), number)| (panel.title, sample(panel, ordered, number, time)))
+        .map(|((panel, ordered), number)| (panel, sample(panel, ordered, number, time)))
         .collect();
-    let mut letters: Vec<Letter> =
-        samples.iter().map(|(title, sample)| Letter { title, bytes: sample.encode() }).collect();
+    let mut letters: Vec<Letter> = samples
+        .iter()
+        .map(|(panel, sample)| Letter { by: panel.by, title: panel.title, bytes: panel.by.encode(sample) })
+        .collect();
     if let [(_, first), (_, second), _, _, (_, fifth), ..] = samples.as_slice() {
-        letters.push(Letter { title: "a correction of an earlier result", bytes: corrected(fifth).encode() });
-        letters.push(Letter { title: "the same bytes again", bytes: first.encode() });
+        let by_mllp = |title, sample: &Sample| Letter { by: By::Mllp, title, bytes: sample.encode() };
+        letters.push(by_mllp("a correction of an earlier result", &corrected(fifth)));
+        letters.push(by_mllp("the same bytes again", first));
         let other = Sample { note: Some("Other content.".to_owned()), ..second.clone() };
-        letters.push(Letter { title: "a control id used for other content", bytes: other.encode() });
+        letters.push(by_mllp("a control id used for other content", &other));
+    }
+    let of = |by: By| samples.iter().find(|(panel, _)| panel.by == by).map(|(_, sample)| sample);
+    if let (Some(bundle), Some(webhook)) = (of(By::Fhir), of(By::Json)) {
+        letters.extend(odd_ones_by_other_doors(bundle, webhook));
     }
     if let Some((_, last)) = samples.last() {
         letters.extend(odd_ones(last, known));
     }
     letters
+}
+
+/// What goes wrong at the other doors: the same is kept, answered and told.
+fn odd_ones_by_other_doors(bundle: &Sample, webhook: &Sample) -> Vec<Letter> {
+    let letter = |by, title, bytes| Letter { by, title, bytes };
+    let mut broken = Sample { control_id: "DEMO0301".to_owned(), ..bundle.clone() }.fhir();
+    broken.truncate(broken.len() / 2);
+    let mut uncoded =
+        Sample { control_id: "DEMO0302".to_owned(), filler_number: "26-00302".to_owned(), ..webhook.clone() };
+    uncoded.results.truncate(1);
+    for result in &mut uncoded.results {
+        "ZZ9^Novel marker^L".clone_into(&mut result.code);
+    }
+    vec![
+        letter(By::Fhir, "the same Bundle again", bundle.fhir()),
+        letter(By::Fhir, "a Bundle that breaks off", broken),
+        letter(By::Json, "a code that the laboratory's table has not: held", uncoded.webhook()),
+        letter(By::Sftp, "a file that is no message", b"Results will follow on Monday.\n".to_vec()),
+    ]
 }
 
 fn sample(panel: &Panel, ordered: &Ordered, number: u32, time: &str) -> Sample {
@@ -254,7 +332,7 @@ fn odd_ones(like: &Sample, known: &Person) -> Vec<Letter> {
         "ZQX|1|something the mapping was never told of\rOBX|1|",
         1,
     );
-    let letter = |title, bytes: Vec<u8>| Letter { title, bytes };
+    let letter = |title, bytes: Vec<u8>| Letter { by: By::Mllp, title, bytes };
     vec![
         letter("no order, matched by a confirmed NHS number", by_nhs_number.encode()),
         letter(

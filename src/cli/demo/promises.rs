@@ -1,5 +1,6 @@
 //! What the demonstration can check of the promises, after the journey.
 
+use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
@@ -58,6 +59,12 @@ pub(super) async fn check(world: &World, told: &Told) -> Result<Outcome, Failure
         ("R2  the audit chain verifies", audit.verified),
         ("R11 nothing was filed that is not approved", world.cliniko_effects_are_approved(&records)?),
     ];
+    let doors: Map<String, Value> =
+        world.sent_by_door().into_iter().map(|(by, sent)| (by.as_str().to_owned(), sent.into())).collect();
+    told.say("\nMessages by door:");
+    for (door, sent) in &doors {
+        told.say(&format!("  {door:<6} {sent}"));
+    }
     told.say("\nPromises:");
     for (promise, is_kept) in checks {
         told.say(&format!("  {:<6} {promise}", if is_kept { "kept" } else { "BROKEN" }));
@@ -74,6 +81,7 @@ pub(super) async fn check(world: &World, told: &Told) -> Result<Outcome, Failure
         "cliniko": { "attachments": attachments, "treatment_notes": notes, "forbidden": forbidden },
         "audit": { "entries": audit.entries, "verified": audit.verified },
         "conservation": conservation,
+        "doors": doors,
     });
     Ok(Outcome { kept: checks.iter().all(|(_, is_kept)| *is_kept), document })
 }

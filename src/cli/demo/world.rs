@@ -4,16 +4,20 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 
 use anyhow::Context;
 use serde_json::Value;
 
 use crate::app;
 use crate::cli::Failure;
+use crate::cli::demo::feeds;
+use crate::cli::demo::feeds::Feeds;
+use crate::cli::demo::messages::By;
 use crate::cli::demo::messages::SENDER;
 use crate::cli::demo::text;
+use crate::cli::send::door::Door;
 use crate::clinical::workflow::Roles;
 use crate::clock::Clock;
 use crate::clock::SystemClock;
@@ -70,8 +74,9 @@ pub(super) struct World {
     pub(super) cliniko: cliniko::Running,
     pub(super) gateway: app::Running,
     pub(super) clock: Arc<dyn Clock>,
-    /// Messages the laboratory sent so far.
-    pub(super) sent: AtomicUsize,
+    feeds: Feeds,
+    /// Messages the laboratory sent so far, by door.
+    sent: Mutex<BTreeMap<By, usize>>,
     folder: Folder,
 }
 
@@ -95,10 +100,11 @@ impl World {
             ..cliniko::Config::default()
         };
         let cliniko = cliniko::start(simulated).await.context("cannot start the simulated Cliniko")?;
-        let config = configuration(&folder.0)?;
+        let feeds = Feeds::drawn(clock.as_ref());
+        let config = configuration(&folder.0, &feeds)?;
         let demo = http::Demo::default();
         let gateway = app::start(config, Arc::clone(&clock), Some(demo.clone())).await?;
-        let world = Self { cliniko, gateway, clock, sent: AtomicUsize::new(0), folder };
+        let world = Self { cliniko, gateway, clock, feeds, sent: Mutex::default(), folder };
         world.furnish().await?;
         demo.welcome(world.welcome());
         Ok(world)
@@ -154,8 +160,23 @@ impl World {
         }
     }
 
+    /// The laboratory's way to the gateway by a door that is not MLLP.
+    pub(super) fn door(&self, by: By) -> anyhow::Result<Door> {
+        self.feeds.door(by, &self.gateway)
+    }
+
+    pub(super) fn count_sent(&self, by: By) {
+        *self.sent.lock().unwrap_or_else(PoisonError::into_inner).entry(by).or_default() += 1;
+    }
+
+    /// How many messages were sent by each door.
+    pub(super) fn sent_by_door(&self) -> Vec<(By, usize)> {
+        let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        By::ALL.map(|by| (by, sent.get(&by).copied().unwrap_or_default())).to_vec()
+    }
+
     pub(super) fn sent(&self) -> usize {
-        self.sent.load(Ordering::Relaxed)
+        self.sent_by_door().into_iter().map(|(_, sent)| sent).sum()
     }
 
     /// Whether each file in Cliniko is byte for byte one that a clinician approved.
@@ -180,10 +201,14 @@ impl World {
             .gateway
             .mllp
             .map_or_else(|| "off".to_owned(), |it| format!("mllp://{it}   (sender {SENDER})"));
+        let sftp = self.gateway.sftp.map(|it| it.to_string()).unwrap_or_default();
         let mut lines = vec![
             String::new(),
             format!("The gateway's page    http://{}/", self.gateway.http),
             format!("MLLP                  {mllp}"),
+            format!("FHIR                  http://{}/fhir", self.gateway.http),
+            format!("Signed JSON           http://{}/inbound/{}", self.gateway.http, feeds::JSON),
+            format!("SFTP                  sftp://{}@{sftp}", feeds::SFTP),
             format!("Simulated Cliniko     http://{}/records", self.cliniko.control),
         ];
         lines.extend(PEOPLE.iter().map(|it| format!("{:<21} {}  /  {}", it.role, it.email, it.password)));
@@ -200,10 +225,14 @@ impl World {
 
 /// Writes a key and a configuration as an operator would, and reads them the same way.
 #[expect(clippy::disallowed_methods, reason = "the demonstration furnishes a temporary folder")]
-fn configuration(folder: &std::path::Path) -> Result<config::Config, Failure> {
+fn configuration(folder: &std::path::Path, feeds: &Feeds) -> Result<config::Config, Failure> {
     std::fs::create_dir_all(folder)?;
     std::fs::write(folder.join("master.key"), MasterKey::generate_text().as_bytes())?;
+    for (name, text) in feeds.secrets() {
+        std::fs::write(folder.join(name), text.as_bytes())?;
+    }
     let file = folder.join("gateway.toml");
+    let (feeds, host_key) = (feeds.toml(), feeds::HOST_KEY);
     std::fs::write(
         &file,
         format!(
@@ -211,6 +240,9 @@ fn configuration(folder: &std::path::Path) -> Result<config::Config, Failure> {
 listen = "127.0.0.1:0"
 [inbound.mllp]
 listen = "127.0.0.1:0"
+[inbound.sftp]
+listen = "127.0.0.1:0"
+host_key = {{ file = "{host_key}" }}
 [cliniko]
 rate_per_minute = 6000
 [matching]
@@ -223,7 +255,7 @@ clinics = ["{CLINIC}"]
 name = "demo-mllp"
 kind = "mllp"
 senders = ["{SENDER}"]
-"#
+{feeds}"#
         ),
     )?;
     let (config, _) = config::load(Some(&file), &BTreeMap::new()).map_err(Failure::Configuration)?;

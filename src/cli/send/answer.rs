@@ -4,18 +4,28 @@ use serde::Serialize;
 
 use crate::formats::hl7v2::acknowledgement;
 use crate::formats::hl7v2::acknowledgement::Acknowledgement;
+use crate::outbound::sftp;
+
+/// What came back for what was sent.
+pub(crate) enum Heard {
+    /// No answer was owed, and none came.
+    Nothing,
+    Answer(Answer),
+    /// Of a file: an answer for each message, by its control id.
+    Receipt(Vec<(String, Answer)>),
+}
 
 /// One answer, as a line of output tells it.
-pub(super) struct Answer {
-    /// MSA-1, or the HTTP status.
-    pub(super) ack: String,
-    pub(super) is_accepted: bool,
-    pub(super) errors: Vec<Told>,
+pub(crate) struct Answer {
+    /// MSA-1, the HTTP status, or the word of a receipt.
+    pub(crate) ack: String,
+    pub(crate) is_accepted: bool,
+    pub(crate) errors: Vec<Told>,
 }
 
 /// One thing that is wrong, in the receiver's words.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Told {
+pub(crate) struct Told {
     pub(super) code: String,
     pub(super) location: String,
     pub(super) text: String,
@@ -35,7 +45,7 @@ impl From<Acknowledgement> for Answer {
 
 /// No answer that can be understood; the message may have arrived.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub(crate) enum Error {
     #[error("cannot connect")]
     Connect(#[source] std::io::Error),
     #[error("the connection broke off; the message may have arrived")]
@@ -46,10 +56,14 @@ pub(super) enum Error {
     Closed,
     #[error("no answer within {patience:?}; the message may have arrived")]
     Unanswered { patience: std::time::Duration },
+    #[error("no receipt within {patience:?}; the file was put, and its messages may have arrived")]
+    NoReceipt { patience: std::time::Duration },
     #[error("the answer cannot be read")]
     Answer(#[source] acknowledgement::Error),
     #[error("the answer is longer than {max} bytes")]
     TooLong { max: usize },
+    #[error("the file could not be put, or its receipt not be read")]
+    Sftp(#[from] sftp::Error),
 }
 
 impl Error {
@@ -58,13 +72,29 @@ impl Error {
         match self {
             Self::Connect(_) => "connect",
             Self::Broken(_) | Self::Closed | Self::Http(_) => "closed",
-            Self::Unanswered { .. } => "timeout",
+            Self::NoReceipt { .. } | Self::Unanswered { .. } => "timeout",
             Self::Answer(_) | Self::TooLong { .. } => "answer",
+            Self::Sftp(error) => match error {
+                sftp::Error::Broken { .. } | sftp::Error::Ssh(_) => "closed",
+                sftp::Error::Folder { .. } | sftp::Error::LongerThan { .. } | sftp::Error::Status { .. } => {
+                    "refused"
+                }
+                sftp::Error::TooSlow { .. } => "timeout",
+                sftp::Error::Agent(_)
+                | sftp::Error::Connect(_)
+                | sftp::Error::HostKey { .. }
+                | sftp::Error::Refused => "connect",
+            },
         }
     }
 
+    /// With its causes, and what an SFTP server said itself: whoever sends knows the names of their files.
     pub(super) fn told(&self) -> String {
         let causes = std::iter::successors(Some(self as &dyn std::error::Error), |it| it.source());
-        causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+        let mut told: Vec<String> = causes.map(ToString::to_string).collect();
+        if let Self::Sftp(sftp::Error::Status { said, .. }) = self {
+            told.push(said.expose().clone());
+        }
+        told.join(": ")
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! What a message is, its own first bytes say: that gives the media type, and below a FHIR base the interaction.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
@@ -34,31 +35,38 @@ const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// How we show who we are.
 #[derive(Clone, Default)]
-pub(super) struct Credentials {
-    pub(super) bearer: Option<Zeroizing<String>>,
-    pub(super) signature: Option<Signature>,
+pub(crate) struct Credentials {
+    pub(crate) bearer: Option<Zeroizing<String>>,
+    pub(crate) signature: Option<Signature>,
 }
 
 /// HMAC-SHA-256 over the body, as lower-case hexadecimal in a header.
 #[derive(Clone)]
-pub(super) struct Signature {
-    pub(super) header: header::HeaderName,
-    pub(super) key: hmac::Key,
+pub(crate) struct Signature {
+    pub(crate) header: header::HeaderName,
+    pub(crate) key: Arc<hmac::Key>,
 }
 
-pub(super) struct Connection {
+pub(crate) struct Connection {
     sender: http1::SendRequest<Full<Bytes>>,
     authority: String,
     path: String,
+    credentials: Credentials,
 }
 
 impl Connection {
-    pub(super) async fn open(target: &Target, path: &str, tls: Option<&Tls>) -> Result<Self, Error> {
+    pub(super) async fn open(
+        target: &Target,
+        path: &str,
+        tls: Option<&Tls>,
+        credentials: &Credentials,
+    ) -> Result<Self, Error> {
         let stream = stream::open(target, tls).await.map_err(Error::Connect)?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(Error::Http)?;
         // Ends with the sender; what broke it, the next request tells.
         tokio::spawn(connection);
-        Ok(Self { sender, authority: target.authority(), path: path.to_owned() })
+        let credentials = credentials.clone();
+        Ok(Self { sender, authority: target.authority(), path: path.to_owned(), credentials })
     }
 
     /// Whether the receiver still takes requests on it.
@@ -66,14 +74,9 @@ impl Connection {
         self.sender.ready().await.is_ok()
     }
 
-    pub(super) async fn exchange(
-        &mut self,
-        credentials: &Credentials,
-        message: &[u8],
-        patience: Duration,
-    ) -> Result<Answer, Error> {
+    pub(super) async fn exchange(&mut self, message: &[u8], patience: Duration) -> Result<Answer, Error> {
         let talk = async {
-            let request = self.request(credentials, message);
+            let request = self.request(message);
             let reply = self.sender.send_request(request).await.map_err(Error::Http)?;
             let (parts, body) = reply.into_parts();
             let media = parts.headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
@@ -90,7 +93,7 @@ impl Connection {
         timeout(patience, talk).await.unwrap_or(Err(Error::Unanswered { patience }))
     }
 
-    fn request(&self, credentials: &Credentials, message: &[u8]) -> Request<Full<Bytes>> {
+    fn request(&self, message: &[u8]) -> Request<Full<Bytes>> {
         let content = Content::of(message);
         let mut request = Request::builder()
             .method(Method::POST)
@@ -100,10 +103,10 @@ impl Connection {
         if let Some(media) = content.accept() {
             request = request.header(header::ACCEPT, media);
         }
-        if let Some(token) = &credentials.bearer {
+        if let Some(token) = &self.credentials.bearer {
             request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.as_str()));
         }
-        if let Some(Signature { header, key }) = &credentials.signature {
+        if let Some(Signature { header, key }) = &self.credentials.signature {
             let tag = hmac::sign(key, message);
             request = request.header(header, hex(tag.as_ref()));
         }

@@ -13,7 +13,7 @@ use crate::formats::mllp;
 const CONTROL_ID_CHARS: usize = 20;
 const CONTROL_ID_FIELD: u32 = 10;
 
-pub(super) struct Message {
+pub(crate) struct Message {
     pub(super) file: Arc<str>,
     /// From 0, within its file.
     pub(super) index: usize,
@@ -32,6 +32,11 @@ pub(super) fn split(file: &str, bytes: &[u8]) -> Vec<Message> {
     }
     let parts = ranges.into_iter().map(|range| unframed(bytes.get(range).unwrap_or_default()));
     parts.enumerate().map(|(index, part)| Message::new(Arc::clone(&file), index, part.to_vec())).collect()
+}
+
+/// A file that goes as it is, whatever it holds.
+pub(super) fn whole(file: &str, bytes: Vec<u8>) -> Message {
+    Message::new(file.into(), 0, bytes)
 }
 
 /// A message without the frame it may have been captured with.
@@ -58,11 +63,20 @@ impl Message {
         Self { file, index, bytes, control_id, is_owed_an_answer }
     }
 
-    /// The same message under another control id; every other byte as it is. One without a readable header, or in a
-    /// character set that does not hold ASCII as it is, stays the same.
-    pub(super) fn with_control_id(&self, id: &str) -> Self {
-        let id = id.get(id.len().saturating_sub(CONTROL_ID_CHARS)..).unwrap_or(id);
-        let bytes = replaced(&self.bytes, id).unwrap_or_else(|| self.bytes.clone());
+    /// The same message, or each message of the same file, under another control id; every other byte as it is. One
+    /// without a readable header, or in a character set that does not hold ASCII as it is, stays the same.
+    pub(super) fn with_control_ids(&self, mut fresh: impl FnMut() -> String) -> Self {
+        let part = |range: Range<usize>| self.bytes.get(range).unwrap_or_default();
+        let (mut bytes, mut copied) = (Vec::with_capacity(self.bytes.len()), 0);
+        for range in batch::split(&self.bytes).messages() {
+            bytes.extend_from_slice(part(copied..range.start));
+            copied = range.end;
+            let id = fresh();
+            let id = id.get(id.len().saturating_sub(CONTROL_ID_CHARS)..).unwrap_or(&id);
+            let message = part(range);
+            bytes.extend(replaced(message, id).unwrap_or_else(|| message.to_vec()));
+        }
+        bytes.extend_from_slice(part(copied..self.bytes.len()));
         Self::new(Arc::clone(&self.file), self.index, bytes)
     }
 }
@@ -97,13 +111,20 @@ mod tests {
 
     #[test]
     fn a_fresh_control_id_changes_nothing_else() {
-        let message = one(HEADER).with_control_id("01JH8Z3K5T6V7W8X9Y0Z1A2B3C");
+        let message = one(HEADER).with_control_ids(|| "01JH8Z3K5T6V7W8X9Y0Z1A2B3C".to_owned());
         assert_eq!(message.control_id, "3K5T6V7W8X9Y0Z1A2B3C");
         assert_eq!(message.bytes, HEADER.replace("OLD-1", "3K5T6V7W8X9Y0Z1A2B3C").into_bytes());
-        let short = one("MSH|^~\\&|LAB\rPID|1\r").with_control_id("NEW");
+        let short = one("MSH|^~\\&|LAB\rPID|1\r").with_control_ids(|| "NEW".to_owned());
         assert_eq!(short.bytes, b"MSH|^~\\&|LAB|||||||NEW\rPID|1\r");
         assert_eq!(short.control_id, "NEW");
-        assert_eq!(one("nothing").with_control_id("NEW").bytes, b"nothing");
+        let (batch, mut number) = (format!("BHS|^~\\&|\r{HEADER}{HEADER}BTS|2\r"), 0);
+        let renamed = whole("a.hl7", batch.clone().into_bytes()).with_control_ids(|| {
+            number += 1;
+            format!("NEW-{number}")
+        });
+        let expected = batch.replacen("OLD-1", "NEW-1", 1).replacen("OLD-1", "NEW-2", 1);
+        assert_eq!(String::from_utf8(renamed.bytes).unwrap(), expected);
+        assert_eq!(one("nothing").with_control_ids(|| "NEW".to_owned()).bytes, b"nothing");
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::formats::mllp::Event;
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 const CHUNK_BYTES: usize = 16 * 1024;
 
-pub(super) struct Connection {
+pub(crate) struct Connection {
     stream: Box<dyn Stream>,
     decoder: mllp::Decoder,
     /// Frames that arrived with an earlier one.

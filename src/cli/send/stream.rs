@@ -23,7 +23,7 @@ use crate::cli::send::target::Target;
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// How TLS is spoken.
-pub(super) type Tls = Arc<ClientConfig>;
+pub(crate) type Tls = Arc<ClientConfig>;
 
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}

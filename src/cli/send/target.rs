@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
+pub(crate) struct Target {
     pub(super) door: Door,
     /// A name or an address, without the brackets of IPv6.
     pub(super) host: String,
@@ -11,7 +11,7 @@ pub(super) struct Target {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Door {
+pub(crate) enum Door {
     Mllp {
         is_tls: bool,
     },
@@ -20,10 +20,15 @@ pub(super) enum Door {
         is_tls: bool,
         path: String,
     },
+    /// `folder` is empty for where a session begins.
+    Sftp {
+        user: String,
+        folder: String,
+    },
 }
 
-const SHAPE: &str = "write it as mllp://HOST:PORT (mllps:// with TLS), http://HOST:PORT/inbound/FEED or \
-                     http://HOST:PORT/fhir (https:// with TLS)";
+const SHAPE: &str = "write it as mllp://HOST:PORT (mllps:// with TLS), http://HOST:PORT/inbound/FEED, \
+                     http://HOST:PORT/fhir (https:// with TLS) or sftp://USER@HOST:PORT";
 
 impl FromStr for Target {
     type Err = String;
@@ -32,12 +37,23 @@ impl FromStr for Target {
         let wrong = || SHAPE.to_owned();
         let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let (user, authority) = match authority.rsplit_once('@') {
+            Some((user, authority)) => (Some(user), authority),
+            None => (None, authority),
+        };
+        if user.is_some() != (scheme == "sftp") || user.is_some_and(|it| it.is_empty() || it.contains(':')) {
+            return Err(wrong());
+        }
         let (door, default_port) = match scheme {
             "mllp" | "mllps" if path.trim_matches('/').is_empty() => {
                 (Door::Mllp { is_tls: scheme == "mllps" }, None)
             }
             "http" => (Door::Http { is_tls: false, path: path.to_owned() }, Some(80)),
             "https" => (Door::Http { is_tls: true, path: path.to_owned() }, Some(443)),
+            "sftp" => {
+                let (user, folder) = (user.unwrap_or_default(), path.trim_end_matches('/'));
+                (Door::Sftp { user: user.to_owned(), folder: folder.to_owned() }, Some(22))
+            }
             _ => return Err(wrong()),
         };
         let (host, port) = match authority.rsplit_once(':') {
@@ -46,9 +62,7 @@ impl FromStr for Target {
         };
         let host = host.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(host);
         match port {
-            Some(port) if !host.is_empty() && !host.contains('@') => {
-                Ok(Self { door, host: host.to_owned(), port })
-            }
+            Some(port) if !host.is_empty() => Ok(Self { door, host: host.to_owned(), port }),
             _ => Err(wrong()),
         }
     }
@@ -59,7 +73,7 @@ impl Target {
         matches!(self.door, Door::Mllp { is_tls: true } | Door::Http { is_tls: true, .. })
     }
 
-    /// As a `Host` header names it.
+    /// `HOST:PORT`, as a `Host` header has it.
     pub(super) fn authority(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         format!("{host}:{}", self.port)
@@ -86,6 +100,13 @@ mod tests {
         assert_eq!("http://gateway.example:8080/fhir".parse(), Ok(http(false, 8080, "/fhir")));
         assert_eq!("https://gateway.example/inbound/a".parse(), Ok(http(true, 443, "/inbound/a")));
         assert_eq!(http(false, 8080, "").authority(), "gateway.example:8080");
+        let sftp = |folder: &str, port| Target {
+            door: Door::Sftp { user: "lab".to_owned(), folder: folder.to_owned() },
+            host: "gateway.example".to_owned(),
+            port,
+        };
+        assert_eq!("sftp://lab@gateway.example".parse(), Ok(sftp("", 22)));
+        assert_eq!("sftp://lab@gateway.example:2222/in/box/".parse(), Ok(sftp("/in/box", 2222)));
         for wrong in [
             "127.0.0.1:2575",
             "ftp://a:1",
@@ -95,6 +116,9 @@ mod tests {
             "mllp://a:70000",
             "mllp://a:1/path",
             "http://user:secret@a:1/",
+            "sftp://a:1",
+            "sftp://@a:1",
+            "sftp://user:secret@a:1",
         ] {
             assert!(wrong.parse::<Target>().is_err(), "{wrong}");
         }

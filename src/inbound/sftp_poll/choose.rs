@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::inbound::sftp_poll::Config;
 use crate::inbound::sftp_poll::Take;
-use crate::inbound::sftp_poll::server::Entry;
+use crate::outbound::sftp::Entry;
 
 /// Names that laboratories' systems give to files that are not whole, and that we give to receipts.
 const IGNORED_ENDINGS: [&str; 4] = [".tmp", ".part", ".filepart", ".receipt"];
@@ -73,6 +73,13 @@ impl Watch {
                 false
             }
         }
+    }
+
+    /// For how long a file is known to be as it is.
+    pub(super) fn age(&self, file: &Entry, now: Duration) -> Duration {
+        let seen = self.0.get(&file.name);
+        let same = seen.filter(|it| (it.bytes, it.modified_at) == (file.bytes, file.modified_at));
+        same.map_or(Duration::ZERO, |it| now.saturating_sub(it.first_seen))
     }
 
     /// Begins anew for a file that was found to change.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::diagnostic::Code;
 use crate::inbound::sftp_poll::After;
@@ -12,10 +13,10 @@ use crate::inbound::sftp_poll::Config;
 use crate::inbound::sftp_poll::Take;
 use crate::inbound::sftp_poll::choose;
 use crate::inbound::sftp_poll::choose::Watch;
-use crate::inbound::sftp_poll::server::ENTRIES_MAX;
-use crate::inbound::sftp_poll::server::Entry;
-use crate::inbound::sftp_poll::server::Error as ServerError;
-use crate::inbound::sftp_poll::server::Server;
+use crate::outbound::sftp::ENTRIES_MAX;
+use crate::outbound::sftp::Entry;
+use crate::outbound::sftp::Error as ServerError;
+use crate::outbound::sftp::Server;
 use crate::pipeline::fetches;
 use crate::pipeline::fetches::Fetches;
 use crate::pipeline::fetches::Seen;
@@ -27,6 +28,9 @@ use crate::telemetry::Chain;
 
 /// A file that was taken and cannot be moved or deleted; it was compared with what was read before.
 const NOT_CLEARED: Code = Code::new("S158");
+/// Servers tell times by the second, some by every other. What was seen so long ago with one time and has it still is
+/// changed under another.
+const SETTLES: Duration = Duration::from_secs(2);
 /// Most files that one look takes; the next look follows at once.
 const FILES_PER_LOOK_MAX: usize = 1_000;
 
@@ -79,7 +83,7 @@ impl Looker {
 
     /// Connects, looks, and leaves.
     pub(super) async fn look(&mut self) -> Result<Next, Error> {
-        let server = Server::connect(&self.config).await?;
+        let server = Server::connect(&self.config.login).await?;
         let next = self.look_at(&server).await;
         server.leave().await;
         next
@@ -144,6 +148,7 @@ impl Looker {
         key: FetchedKey,
     ) -> Result<Option<Fetched>, Error> {
         let path = below(&self.config.folder, &file.name);
+        let settled = self.watch.age(file, self.fetches.pipeline().clock.monotonic()) >= SETTLES;
         let raw = match server.read(&path, file, self.config.file_bytes_max).await {
             Ok(Some(raw)) => raw,
             Ok(None) => {
@@ -162,7 +167,7 @@ impl Looker {
             Err(error) => return Err(error.into()),
         };
         let receipt_of = self.config.receipts_folder.is_some().then_some(file.name.as_str());
-        let fetched = self.fetches.take(key, &raw, receipt_of).await?;
+        let fetched = self.fetches.take(key, &raw, receipt_of, settled).await?;
         tracing::info!(
             feed = self.fetches.feed(),
             file = fetches::label(key),
@@ -206,7 +211,8 @@ impl Looker {
         }
     }
 
-    /// Whether the file that an earlier look took is the one that lies there, before it is archived or deleted.
+    /// Whether the file that an earlier look took is the one that lies there, before it is archived or deleted; of one
+    /// that is left, once, when its time has passed.
     ///
     /// Its size and time, to the second, may be those of the laboratory's next file of that name: that one is forgotten
     /// as taken, and the next look takes it.
@@ -217,13 +223,23 @@ impl Looker {
         key: FetchedKey,
         fetched: &Fetched,
     ) -> Result<bool, Error> {
-        let is_compared = self.told.get(&key) == Some(&NOT_CLEARED);
-        if self.config.after == After::Leave || fetched.receipt.is_some() || is_compared {
+        let is_left = self.config.after == After::Leave;
+        let is_compared = if is_left {
+            fetched.settled || !self.has_settled(fetched)
+        } else {
+            self.told.get(&key) == Some(&NOT_CLEARED)
+        };
+        if is_compared || fetched.receipt.is_some() {
             return Ok(true);
         }
         let path = below(&self.config.folder, &file.name);
         match server.read(&path, file, self.config.file_bytes_max).await {
-            Ok(Some(raw)) if sha256_hex(&raw) == fetched.sha256 => Ok(true),
+            Ok(Some(raw)) if sha256_hex(&raw) == fetched.sha256 => {
+                if is_left {
+                    self.fetches.settled(key, fetched).await?;
+                }
+                Ok(true)
+            }
             Ok(Some(_)) => {
                 self.fetches.forget(&[key]).await?;
                 Ok(false)
@@ -235,6 +251,11 @@ impl Looker {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whether a file's time of change has passed since it was read.
+    fn has_settled(&self, fetched: &Fetched) -> bool {
+        self.fetches.pipeline().clock.now() >= fetched.taken_at + SETTLES
     }
 
     /// Archives or deletes a file that was taken, if it is still the file that was read.

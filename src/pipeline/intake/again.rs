@@ -10,8 +10,7 @@ use crate::clinical::mapping::language::Format;
 use crate::clock::Clock;
 use crate::diagnostic::Diagnostic;
 use crate::formats::hl7v2;
-use crate::pipeline::feeds::Door;
-use crate::pipeline::feeds::Feeds;
+use crate::pipeline::holds::Desk;
 use crate::pipeline::intake::Content;
 use crate::pipeline::intake::acknowledge;
 use crate::pipeline::intake::content;
@@ -43,19 +42,17 @@ pub(in crate::pipeline) enum Again {
 
 /// Decides about a kept message as if it arrived now.
 pub(in crate::pipeline) fn decide(
-    store: &Store,
-    clock: &dyn Clock,
-    feeds: &Feeds,
+    Desk { store, clock, feeds, catalog, .. }: Desk<'_>,
     id: MessageId,
     before: &Standing,
 ) -> Result<Again, store::Error> {
     let kept = message::load(store, id, &before.scope())?;
     let kept = kept.ok_or(store::Error::Damaged { table: Table::Messages })?;
     let feed = before.feed.as_deref().and_then(|name| feeds.named(name));
-    if let Some(feed) = feed.filter(|feed| feed.door != Door::Mllp)
-        && let Some(format) = content::other_than_hl7(&kept.raw)
-    {
-        let seen = content::look(format, &kept.raw, None, None);
+    let format = feed.map_or(Format::Hl7v2, |feed| content::format_again(feed, catalog, &kept.raw));
+    if let Some(feed) = feed.filter(|_| format != Format::Hl7v2) {
+        let mapping = catalog.and_then(|it| it.lab(&feed.mapping));
+        let seen = content::look(format, &kept.raw, None, mapping);
         return take_up(
             store,
             clock,
@@ -89,7 +86,7 @@ fn take_up(
     let name = if content.control_id.is_empty() { &by_content } else { content.control_id.as_ref() };
     let same_name = store.find(Table::Messages, &after.scope(), Field::ControlId, name)?;
     if let Some(other) = same_name.iter().find(|key| key.as_slice() != id.key()) {
-        return other_of_that_name(store, &after, verdict, other, &kept.header.sha256);
+        return other_of_that_name(store, &after, (content.format, verdict), other, &kept.header.sha256);
     }
     let mut change = Change::new();
     if same_name.is_empty() {
@@ -115,7 +112,7 @@ fn take_up(
 fn other_of_that_name(
     store: &Store,
     after: &Standing,
-    verdict: &Verdict,
+    (format, verdict): (Format, &Verdict),
     key: &[u8],
     sha256: &str,
 ) -> Result<Again, store::Error> {
@@ -124,6 +121,6 @@ fn other_of_that_name(
     Ok(if same {
         Again::Doubled(other)
     } else {
-        Again::Refused(verdict.of_used_control_id(Format::Hl7v2).diagnostics())
+        Again::Refused(verdict.of_used_control_id(format).diagnostics())
     })
 }

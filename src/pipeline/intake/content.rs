@@ -64,8 +64,18 @@ pub(super) fn format_of(feed: &Feed, catalog: &Catalog) -> Format {
     }
 }
 
-/// FHIR or JSON by the first bytes, for whoever has no mapping at hand; none for what may be HL7 v2.
-pub(super) fn other_than_hl7(raw: &[u8]) -> Option<Format> {
+/// How a message that is decided anew is written: as its feed's mapping says now; by its first bytes, where no mapping
+/// is at hand.
+pub(super) fn format_again(feed: &Feed, catalog: Option<&Catalog>, raw: &[u8]) -> Format {
+    match catalog {
+        Some(catalog) => format_of(feed, catalog),
+        None if feed.door == Door::Mllp => Format::Hl7v2,
+        None => other_than_hl7(raw).unwrap_or(Format::Hl7v2),
+    }
+}
+
+/// FHIR or JSON by the first bytes; none for what may be HL7 v2.
+fn other_than_hl7(raw: &[u8]) -> Option<Format> {
     let text = String::from_utf8_lossy(raw);
     let text = text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{b}'));
     match text.bytes().next()? {

@@ -13,6 +13,7 @@ use crate::pipeline::mappings::Files;
 use crate::pipeline::mappings::Loaded;
 use crate::pipeline::mappings::Source;
 use crate::pipeline::mappings::Standing;
+use crate::pipeline::mappings::pairing;
 use crate::pipeline::mappings::remembering;
 use crate::store;
 
@@ -104,7 +105,7 @@ async fn read(source: &Source) -> Result<Files, Vec<Diagnostic>> {
     tokio::task::spawn_blocking(move || source.files()).await.unwrap_or_else(|_| Err(vec![defect()]))
 }
 
-/// A feed whose mapping served must not lose it: its messages would be held one and all.
+/// A feed whose mapping served must not lose it, nor have one for another format: its messages would be held one and all.
 fn serves(feeds: &Feeds, before: &Loaded, loaded: Loaded) -> Result<Loaded, Vec<Diagnostic>> {
     let (old, new) = (&before.compiled.catalog, &loaded.compiled.catalog);
     let lost =
@@ -119,6 +120,7 @@ fn serves(feeds: &Feeds, before: &Loaded, loaded: Loaded) -> Result<Loaded, Vec<
                     feed.mapping
                 ))
         })
+        .chain(pairing::mismatches(feeds, new))
         .collect();
     if lost.is_empty() { Ok(loaded) } else { Err(lost) }
 }

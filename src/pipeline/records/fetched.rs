@@ -30,6 +30,9 @@ pub struct Fetched {
     pub sha256: String,
     pub bytes: usize,
     pub messages: usize,
+    /// It was read when its time of change had passed, so that another file of its size and time is one of its bytes.
+    #[serde(default)]
+    pub settled: bool,
     /// What the laboratory is still to be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<Receipt>,

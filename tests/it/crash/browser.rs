@@ -60,20 +60,31 @@ impl Browser {
         } else {
             format!("Authorization: Bearer {}\r\n", self.token)
         };
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{bearer}{kind}Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        let exchange = async {
-            let mut stream = TcpStream::connect(address).await?;
-            stream.write_all(request.as_bytes()).await?;
-            let mut answer = Vec::new();
-            stream.read_to_end(&mut answer).await?;
-            io::Result::Ok(answer)
-        };
-        let answer = tokio::time::timeout(ANSWER, exchange).await.map_err(io::Error::from)??;
-        whole(&answer).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+        exchange(address, method, path, &format!("{bearer}{kind}"), body.as_bytes()).await
     }
+}
+
+/// One request on a connection of its own, with header lines that are each ended; the reply that came whole.
+pub(crate) async fn exchange(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &[u8],
+) -> io::Result<Reply> {
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let exchange = async {
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(&[head.as_bytes(), body].concat()).await?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
+        io::Result::Ok(answer)
+    };
+    let answer = tokio::time::timeout(ANSWER, exchange).await.map_err(io::Error::from)??;
+    whole(&answer).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
 
 /// The reply, if all of it came: what broke off answers nothing.

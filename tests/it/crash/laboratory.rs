@@ -10,8 +10,6 @@ use std::time::Duration;
 
 use haemosync_gateway::clock::Clock;
 use haemosync_gateway::clock::SystemClock;
-use haemosync_gateway::simulator::lab;
-use haemosync_gateway::simulator::lab::Lab;
 use haemosync_gateway::simulator::lab::Observation;
 use haemosync_gateway::simulator::lab::Person;
 use haemosync_gateway::simulator::lab::Sample;
@@ -19,6 +17,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::crash::chance::Chance;
+use crate::crash::line::Answer;
+use crate::crash::line::By;
+use crate::crash::line::Line;
 use crate::crash::process::Doors;
 use crate::crash::process::SENDER;
 
@@ -45,14 +46,18 @@ impl Orders {
 
 /// A message that was sent, and the answer that came.
 pub(crate) struct Sent {
+    pub(crate) by: By,
+    /// The laboratory's own name for it.
+    pub(crate) control_id: String,
     pub(crate) bytes: Vec<u8>,
-    pub(crate) answer: Option<Vec<u8>>,
-    /// How often the whole of it was written.
+    pub(crate) answer: Option<Answer>,
+    /// How often it was sent, whole or not.
     pub(crate) times: u32,
 }
 
 pub(crate) struct Laboratory {
     pub(crate) name: &'static str,
+    pub(crate) by: By,
     pub(crate) doors: watch::Receiver<Option<Doors>>,
     pub(crate) orders: Arc<Orders>,
     pub(crate) closing: Arc<AtomicBool>,
@@ -74,7 +79,7 @@ impl Laboratory {
     }
 
     async fn serve(&mut self, doors: Doors) -> io::Result<()> {
-        let mut lab = Lab::connect(doors.mllp).await?;
+        let mut line = Line::open(self.by, doors).await?;
         loop {
             let next = match self.ledger.iter().rposition(|it| it.answer.is_none()) {
                 Some(unanswered) => unanswered,
@@ -83,13 +88,13 @@ impl Laboratory {
             };
             let sent = &mut self.ledger[next];
             sent.times += 1;
-            let answer = lab.send(&sent.bytes).await?;
-            assert_eq!(lab::code_of(&answer), "AA", "{} was refused", self.name);
+            let answer = line.send(&sent.control_id, &sent.bytes).await?;
             match &sent.answer {
                 Some(before) => assert!(*before == answer, "the same bytes got another answer (R6)"),
                 None => sent.answer = Some(answer),
             }
-            tokio::time::sleep(self.chance.millis(2, 25)).await;
+            let (shortest, longest) = self.by.pause();
+            tokio::time::sleep(self.chance.millis(shortest, longest)).await;
         }
     }
 
@@ -100,11 +105,13 @@ impl Laboratory {
             return usize::try_from(self.chance.below(self.ledger.len() as u64)).unwrap();
         }
         let number = self.ledger.len();
-        let mut bytes = sample(self.name, number, ordered).encode();
-        if self.chance.one_in(10) {
+        let sample = sample(self.name, number, ordered);
+        let mut bytes = self.by.encode(&sample);
+        if self.by.is_er7() && self.chance.one_in(10) {
             bytes.extend_from_slice(b"ZQX|1|a segment no mapping was told of: held\r");
         }
-        self.ledger.push(Sent { bytes, answer: None, times: 0 });
+        let control_id = sample.control_id;
+        self.ledger.push(Sent { by: self.by, control_id, bytes, answer: None, times: 0 });
         number
     }
 }

@@ -17,6 +17,8 @@ use tokio::process::Child;
 use tokio::process::Command;
 use tokio::time::Instant;
 
+use crate::crash::line;
+
 pub(crate) const CLINIC: &str = "crash-clinic";
 pub(crate) const EMAIL: &str = "clinician@crash.example";
 pub(crate) const PASSWORD: &str = "an invented passphrase";
@@ -36,6 +38,7 @@ pub(crate) struct Home {
 pub(crate) struct Doors {
     pub(crate) mllp: SocketAddr,
     pub(crate) http: SocketAddr,
+    pub(crate) sftp: SocketAddr,
 }
 
 impl Home {
@@ -46,6 +49,8 @@ impl Home {
         home.write("gateway.toml", &configuration());
         home.write("cliniko.key", cliniko.key("practitioner").unwrap());
         home.write("password", PASSWORD);
+        home.write("token", line::TOKEN);
+        home.write("secret", line::SECRET);
         let path = |name: &str| home.folder.path().join(name).display().to_string();
         let url = format!("http://{}/v1", cliniko.api);
         run(&["keys", "init", "--out", &path("master.key")]).await;
@@ -156,7 +161,8 @@ impl Life {
         let told: Value = serde_json::from_str(&line).unwrap();
         let mllp = told["mllp"].as_str().unwrap().parse().unwrap();
         let http = told["http"].as_str().unwrap().trim_start_matches("http://").parse().unwrap();
-        Ok((Doors { mllp, http }, took))
+        let sftp = told["sftp"].as_str().unwrap().parse().unwrap();
+        Ok((Doors { mllp, http, sftp }, took))
     }
 
     /// The most memory it ever had resident, in bytes.
@@ -177,10 +183,14 @@ impl Life {
 
 /// Recovery waits are short: longer than any request here may live, and than the simulator's longest listing lag.
 fn configuration() -> String {
+    let (http, json, files, signature) = (line::HTTP, line::JSON, line::FILES, line::SIGNATURE);
+    let key = line::key().public_key().to_openssh().unwrap();
     format!(
         r#"[http]
 listen = "127.0.0.1:0"
 [inbound.mllp]
+listen = "127.0.0.1:0"
+[inbound.sftp]
 listen = "127.0.0.1:0"
 [matching]
 dangerous_test_nhs_numbers = true
@@ -200,6 +210,26 @@ clinics = ["{CLINIC}"]
 name = "crash-mllp"
 kind = "mllp"
 senders = ["{SENDER}"]
+[[lab.feed]]
+name = "crash-fhir"
+kind = "fhir"
+mapping = "standard-fhir"
+bearer = {{ file = "token" }}
+[[lab.feed]]
+name = "{http}"
+kind = "http"
+senders = ["{SENDER}"]
+bearer = {{ file = "token" }}
+[[lab.feed]]
+name = "{json}"
+kind = "http"
+mapping = "json-aggregator"
+hmac = {{ secret = {{ file = "secret" }}, header = "{signature}" }}
+[[lab.feed]]
+name = "{files}"
+kind = "sftp"
+ssh_keys = ["{key}"]
+take = "rename"
 "#
     )
 }

@@ -96,3 +96,22 @@ async fn r05_a_report_that_cannot_be_opened_waits_alone() {
     assert_eq!(gateway.cases(&clinician, "matching").await.len(), 0, "restored, it goes on by itself");
     gateway.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replaced_key_is_used_from_the_next_request_on() {
+    let gateway = TestGateway::start().await;
+    let clinician = gateway.sign_in(CLINIC, "clinician").await;
+    let replace = async |key: &str| {
+        let new = json!({ "name": CLINIC, "cliniko_key": key });
+        assert_eq!(gateway.operate("POST", "/clinics/key", &new).await.done(), json!({ "id": CLINIC }));
+    };
+    replace("bm90LWEta2V5LW9mLWFueWJvZHk-uk1").await;
+    let (id, _) = gateway.patient("Ottoline", "Marmalade-Jones");
+    let order = json!({ "patient_id": id, "tests": ["Urea and electrolytes"] });
+    let refused = gateway.post("/api/v1/orders", &clinician, &order).await;
+    assert!(refused.status >= 400, "Cliniko knows no such key: {}", refused.text());
+    replace(gateway.cliniko().key("practitioner").unwrap()).await;
+    gateway.post("/api/v1/orders", &clinician, &order).await.done();
+    assert!(gateway.acts().contains(&("clinic.key_replaced".to_owned(), CLINIC.to_owned())));
+    gateway.finish().await;
+}

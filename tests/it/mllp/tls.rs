@@ -31,23 +31,23 @@ use crate::mllp::frame;
 use crate::mllp::oru;
 use crate::mllp::verdict;
 
-type Authority = CertifiedIssuer<'static, KeyPair>;
+pub(crate) type Authority = CertifiedIssuer<'static, KeyPair>;
 
-fn authority() -> Authority {
+pub(crate) fn authority() -> Authority {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
 /// A certificate of the authority and its key, in PEM.
-fn certified(by: &Authority, name: &str) -> (String, String) {
+pub(crate) fn certified(by: &Authority, name: &str) -> (String, String) {
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, by).unwrap();
     (certificate.pem(), key.serialize_pem())
 }
 
 /// A client that trusts the authority, and shows a certificate if it has one.
-fn client(trusted: &Authority, shown: Option<(String, String)>) -> TlsConnector {
+pub(crate) fn client(trusted: &Authority, shown: Option<(String, String)>) -> TlsConnector {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.der().clone()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

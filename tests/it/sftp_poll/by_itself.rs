@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::fs::File;
 use std::process::Child;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
+use std::time::SystemTime;
 
 use haemosync_gateway::app;
 use haemosync_gateway::clock::Clock;
+use haemosync_gateway::clock::FixedClock;
 use haemosync_gateway::clock::SystemClock;
 use haemosync_gateway::config;
 use haemosync_gateway::config::Config;
@@ -45,12 +49,16 @@ struct Poller {
 impl Poller {
     /// Runs the first feed of a configuration that fetches.
     async fn start(feed: &str, environment: &[(&str, &str)]) -> Self {
+        Self::start_by(feed, environment, Arc::new(SystemClock::new())).await
+    }
+
+    /// As [`Poller::start`], with time as the test wants it.
+    async fn start_by(feed: &str, environment: &[(&str, &str)], clock: Arc<dyn Clock>) -> Self {
         capture_log();
         let (folder, config) = configured(feed, environment);
         let backend = Embedded::open(&embedded::Config::new(folder.path())).unwrap();
         let disk = Arc::new(Faulty::new(Arc::new(backend)));
         let store = Arc::new(Store::open(disk.clone(), config.master_key).await.unwrap());
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let mappings = app::mappings(None, clock.now()).unwrap();
         let pipeline = Arc::new(Pipeline {
             awaited: haemosync_gateway::pipeline::application_ack::Awaited::default(),
@@ -148,6 +156,42 @@ async fn r06_a_file_whose_record_failed_is_fetched_again_and_makes_nothing_new()
         assert!(repeated <= 1, "{repeated} after {fault:?}");
         poller.stop.stop();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r01_a_file_that_replaces_a_left_one_within_its_second_is_taken_too_and_each_once() {
+    let server = Sshd::start().await;
+    let clock = Arc::new(FixedClock::new("2026-11-22T10:00:00Z".parse().unwrap(), 1));
+    let feed = server.feed("left-racy", "take = \"rename\"\n");
+    let poller = Poller::start_by(&feed, &[], clock.clone()).await;
+    let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(1_600_000_000);
+    let drop_file = |name: &str, control_id: &str| {
+        let passing = server.path("out").join(format!(".{name}"));
+        fs::write(&passing, oru(control_id)).unwrap();
+        File::options().append(true).open(&passing).unwrap().set_modified(modified).unwrap();
+        fs::rename(passing, server.path("out").join(name)).unwrap();
+    };
+    let taken = || poller.store.counter("files_fetched.left-racy").unwrap();
+    // Another file is taken in a look that saw the first one, as its name comes later.
+    let looked_at_all = async |name: &str| {
+        let before = taken();
+        server.drop_file(name, &oru(name));
+        until(async || (taken() > before).then_some(())).await;
+    };
+    drop_file("a.hl7", "A-1");
+    poller.until_waiting(1).await;
+    drop_file("a.hl7", "A-2");
+    looked_at_all("y.hl7").await;
+    assert_eq!(poller.waiting(), 2, "while its second lasts, it may still become another");
+    clock.advance(Duration::from_secs(3));
+    poller.until_waiting(3).await;
+    clock.advance(Duration::from_secs(3));
+    for name in ["z1.hl7", "z2.hl7"] {
+        looked_at_all(name).await;
+    }
+    assert_eq!((poller.waiting(), taken()), (5, 5));
+    assert_eq!(poller.store.counter(message::DUPLICATES).unwrap(), 0);
+    poller.stop.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]

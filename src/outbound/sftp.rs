@@ -1,9 +1,12 @@
-//! One connection to a laboratory's SSH server, and the few SFTP requests we make of it.
+//! One connection to somebody else's SSH server, and the few SFTP requests we make of it.
 //!
 //! The server's key is compared with the pinned one before anything of ours is sent. Every request, file and listing
-//! is bounded. A server's own error texts are dropped: they may quote a file's name, which may be a patient's.
+//! is bounded. A server's own error texts are in no error's text: they may quote a file's name, which may be a patient's.
+//! Decides nothing: which files, and what becomes of them, its callers say.
 
+use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +16,9 @@ use russh::client::AuthResult;
 use russh::compression;
 use russh::keys;
 use russh::keys::HashAlg;
+use russh::keys::PrivateKey;
 use russh::keys::PrivateKeyWithHashAlg;
+use russh::keys::PublicKey;
 use russh::keys::PublicKeyOrCertificate;
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
@@ -25,10 +30,8 @@ use russh_sftp::protocol::OpenFlags;
 use russh_sftp::protocol::StatusCode;
 use tokio::net::TcpStream;
 
+use crate::clinical::model::Sensitive;
 use crate::diagnostic::Code;
-use crate::inbound::sftp_poll::Config;
-use crate::inbound::sftp_poll::Credential;
-use crate::inbound::sftp_poll::HostKey;
 use crate::telemetry::Chain;
 
 /// How long a TCP connection may take to be made.
@@ -44,7 +47,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// A connection on which nothing happens for so long is given up.
 const IDLE: Duration = Duration::from_mins(2);
 /// Most entries of one listing.
-pub(super) const ENTRIES_MAX: usize = 20_000;
+pub const ENTRIES_MAX: usize = 20_000;
 /// Servers must take requests of this size (draft-ietf-secsh-filexfer-02 §3).
 const BLOCK_BYTES: u32 = 32_768;
 /// Largest packet we take: a block, or a page of a listing.
@@ -52,9 +55,83 @@ const PACKET_BYTES_MAX: u32 = 262_144;
 /// Servers end a connection after as few as six refused keys.
 const AGENT_KEYS_MAX: usize = 5;
 
+/// Which server, and as whom.
+#[derive(Clone)]
+pub struct Login {
+    /// `HOST:PORT`.
+    pub address: String,
+    pub user: String,
+    pub host_key: HostKey,
+    pub credential: Credential,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// The server's key as agreed with whoever runs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostKey {
+    /// Whoever answers is believed; never over a network that is not private.
+    DangerousAny,
+    Fingerprint(Fingerprint),
+    Key(Box<PublicKey>),
+}
+
+impl HostKey {
+    /// A line `ssh-ed25519 AAAA…`, or a fingerprint `SHA256:…`.
+    ///
+    /// # Errors
+    /// A sentence that says what it is instead.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err("the server's host key is not pinned, so anybody could stand in for it");
+        }
+        if text.starts_with("SHA256:") || text.starts_with("SHA512:") {
+            let fingerprint = text.parse().map_err(|_| "the host key's fingerprint cannot be read")?;
+            return Ok(Self::Fingerprint(fingerprint));
+        }
+        let key = PublicKey::from_openssh(text).map_err(|_| "the host key cannot be read")?;
+        if key.algorithm().is_rsa() {
+            return Err(
+                "the host key is an RSA key, which is not supported; pin the server's Ed25519 or ECDSA key",
+            );
+        }
+        Ok(Self::Key(Box::new(key)))
+    }
+
+    fn is(&self, shown: &PublicKey) -> bool {
+        match self {
+            Self::DangerousAny => true,
+            Self::Fingerprint(pinned) => shown.fingerprint(pinned.algorithm()) == *pinned,
+            Self::Key(pinned) => pinned.key_data() == shown.key_data(),
+        }
+    }
+}
+
+/// What we sign in with.
+#[derive(Clone)]
+pub enum Credential {
+    /// The socket of a key agent.
+    Agent(PathBuf),
+    Key(Arc<PrivateKey>),
+}
+
+impl Credential {
+    /// An OpenSSH or PKCS#8 private key without a passphrase. RSA keys are not supported.
+    pub fn parse_key(text: &str) -> Option<Self> {
+        // The cause would not help, and may quote the file.
+        let key = keys::decode_secret_key(text, None).ok().filter(|it| !it.algorithm().is_rsa());
+        key.map(|it| Self::Key(Arc::new(it)))
+    }
+}
+
 /// Why the server, or one file on it, cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub enum Error {
     #[error("cannot use the key agent")]
     Agent(#[source] keys::Error),
     #[error("the SFTP session broke off at `{request}`")]
@@ -72,13 +149,13 @@ pub(super) enum Error {
     #[error("the SSH connection failed")]
     Ssh(#[from] russh::Error),
     #[error("the server answered `{status}` to `{request}`")]
-    Status { request: &'static str, status: StatusCode },
+    Status { request: &'static str, status: StatusCode, said: Sensitive<String> },
     #[error("the server was too slow at `{request}`")]
     TooSlow { request: &'static str },
 }
 
 impl Error {
-    pub(super) const fn code(&self) -> Code {
+    pub const fn code(&self) -> Code {
         match self {
             Self::Broken { .. } | Self::Connect(_) | Self::Ssh(_) | Self::TooSlow { .. } => Code::new("S150"),
             Self::HostKey { .. } => Code::new("S151"),
@@ -91,28 +168,28 @@ impl Error {
     }
 
     /// Whether one file is at fault, and the connection can be used on.
-    pub(super) const fn concerns_one_file(&self) -> bool {
+    pub const fn concerns_one_file(&self) -> bool {
         matches!(self, Self::Status { .. } | Self::LongerThan { .. })
     }
 }
 
 /// A regular file of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) name: String,
-    pub(super) bytes: u64,
+pub struct Entry {
+    pub name: String,
+    pub bytes: u64,
     /// In seconds since 1970; 0 from a server that does not say.
-    pub(super) modified_at: u32,
+    pub modified_at: u32,
 }
 
 /// What a folder holds.
 #[derive(Debug, Default)]
-pub(super) struct Listing {
-    pub(super) files: Vec<Entry>,
+pub struct Listing {
+    pub files: Vec<Entry>,
     /// Nothing is in the folder beside what is listed.
-    pub(super) is_whole: bool,
+    pub is_whole: bool,
     /// Files whose names cannot be said back to the server.
-    pub(super) unusable: usize,
+    pub unusable: usize,
 }
 
 /// Compares the server's key with the pinned one.
@@ -131,26 +208,26 @@ impl client::Handler for Pinned {
     }
 }
 
-pub(super) struct Server {
+pub struct Server {
     sftp: RawSftpSession,
     session: client::Handle<Pinned>,
 }
 
 impl Server {
     /// Connects, compares the host key, and signs in.
-    pub(super) async fn connect(config: &Config) -> Result<Self, Error> {
-        let connecting = tokio::time::timeout(CONNECT, TcpStream::connect(config.address.as_str()));
+    pub async fn connect(login: &Login) -> Result<Self, Error> {
+        let connecting = tokio::time::timeout(CONNECT, TcpStream::connect(login.address.as_str()));
         let stream = connecting.await.map_err(|_| Error::TooSlow { request: "connect" })?;
         let stream = stream.map_err(Error::Connect)?;
         let _not_vital = stream.set_nodelay(true);
-        let signing_in = tokio::time::timeout(HANDSHAKE, sign_in(config, stream));
+        let signing_in = tokio::time::timeout(HANDSHAKE, sign_in(login, stream));
         signing_in.await.map_err(|_| Error::TooSlow { request: "sign in" })?
     }
 
     /// The regular files of a folder.
-    pub(super) async fn list(&self, folder: &str) -> Result<Listing, Error> {
+    pub async fn list(&self, folder: &str) -> Result<Listing, Error> {
         self.open_and_list(folder).await.map_err(|error| match error {
-            Error::Status { request, status } => Error::Folder { request, status },
+            Error::Status { request, status, .. } => Error::Folder { request, status },
             error => error,
         })
     }
@@ -201,7 +278,7 @@ impl Server {
     }
 
     /// A file's size and time, links not followed; none where there is no such file.
-    pub(super) async fn look_up(&self, path: &str) -> Result<Option<(u64, u32)>, Error> {
+    pub async fn look_up(&self, path: &str) -> Result<Option<(u64, u32)>, Error> {
         match self.sftp.lstat(path).await {
             Ok(found) => Ok(Some(size_and_time(&found.attrs))),
             Err(SftpError::Status(it)) if it.status_code == StatusCode::NoSuchFile => Ok(None),
@@ -210,12 +287,7 @@ impl Server {
     }
 
     /// The bytes of a file; none where it is not as it was listed, or changed while it was read.
-    pub(super) async fn read(
-        &self,
-        path: &str,
-        listed: &Entry,
-        bytes_max: u64,
-    ) -> Result<Option<Vec<u8>>, Error> {
+    pub async fn read(&self, path: &str, listed: &Entry, bytes_max: u64) -> Result<Option<Vec<u8>>, Error> {
         if listed.bytes > bytes_max {
             return Err(Error::LongerThan { max: bytes_max });
         }
@@ -271,17 +343,17 @@ impl Server {
         Ok(size_and_time(&found.attrs))
     }
 
-    pub(super) async fn remove(&self, path: &str) -> Result<(), Error> {
+    pub async fn remove(&self, path: &str) -> Result<(), Error> {
         self.sftp.remove(path).await.map(drop).map_err(|it| failed("remove", it))
     }
 
-    /// Fails where the new name is in use.
-    pub(super) async fn rename(&self, from: &str, to: &str) -> Result<(), Error> {
+    /// Fails where the new name is in use, at most servers.
+    pub async fn rename(&self, from: &str, to: &str) -> Result<(), Error> {
         self.sftp.rename(from, to).await.map(drop).map_err(|it| failed("rename", it))
     }
 
     /// Writes a file whole, over what was there.
-    pub(super) async fn write(&self, path: &str, bytes: &[u8]) -> Result<(), Error> {
+    pub async fn write(&self, path: &str, bytes: &[u8]) -> Result<(), Error> {
         let flags = OpenFlags::CREATE | OpenFlags::TRUNCATE | OpenFlags::WRITE;
         let opened = self.sftp.open(path, flags, FileAttributes::empty()).await;
         let handle = opened.map_err(|it| failed("open", it))?.handle;
@@ -300,31 +372,31 @@ impl Server {
     }
 
     /// Says good-bye; the connection ends either way.
-    pub(super) async fn leave(self) {
+    pub async fn leave(self) {
         let _ending = self.sftp.close_session();
         let farewell = self.session.disconnect(Disconnect::ByApplication, "", "en");
         let _ended = tokio::time::timeout(FAREWELL, farewell).await;
     }
 }
 
-async fn sign_in(config: &Config, stream: TcpStream) -> Result<Server, Error> {
+async fn sign_in(login: &Login, stream: TcpStream) -> Result<Server, Error> {
     let mut ssh = client::Config { inactivity_timeout: Some(IDLE), ..client::Config::default() };
     // Compressed data would be a bomb's way around every limit.
     ssh.preferred.compression = vec![compression::NONE].into();
-    if let HostKey::Key(key) = &config.host_key {
+    if let HostKey::Key(key) = &login.host_key {
         // A server with several keys shows the one that is asked for.
         ssh.preferred.key = vec![key.algorithm()].into();
     }
-    let pinned = Pinned(config.host_key.clone());
+    let pinned = Pinned(login.host_key.clone());
     let mut session = client::connect_stream(Arc::new(ssh), stream, pinned).await?;
-    let is_taken = match &config.credential {
+    let is_taken = match &login.credential {
         Credential::Key(key) => {
             let key = PrivateKeyWithHashAlg::new(Arc::clone(key), Some(HashAlg::Sha512));
-            session.authenticate_publickey(config.user.as_str(), key).await?.success()
+            session.authenticate_publickey(login.user.as_str(), key).await?.success()
         }
         Credential::Agent(socket) => {
             let agent = AgentClient::connect_uds(socket).await.map_err(Error::Agent)?;
-            with_agent(config, &mut session, agent).await?
+            with_agent(login, &mut session, agent).await?
         }
     };
     if !is_taken {
@@ -344,7 +416,7 @@ async fn sign_in(config: &Config, stream: TcpStream) -> Result<Server, Error> {
 
 /// Tries the agent's keys one after the other.
 async fn with_agent(
-    config: &Config,
+    login: &Login,
     session: &mut client::Handle<Pinned>,
     mut agent: AgentClient<tokio::net::UnixStream>,
 ) -> Result<bool, Error> {
@@ -355,7 +427,7 @@ async fn with_agent(
     });
     for key in keys.take(AGENT_KEYS_MAX) {
         let hash = key.algorithm().is_rsa().then_some(HashAlg::Sha512);
-        let user = config.user.as_str();
+        let user = login.user.as_str();
         match session.authenticate_publickey_with(user, key, hash, &mut agent).await {
             Ok(AuthResult::Success) => return Ok(true),
             Ok(AuthResult::Failure { .. }) => {}
@@ -371,7 +443,9 @@ fn size_and_time(attributes: &FileAttributes) -> (u64, u32) {
 
 fn failed(request: &'static str, error: SftpError) -> Error {
     match error {
-        SftpError::Status(it) => Error::Status { request, status: it.status_code },
+        SftpError::Status(it) => {
+            Error::Status { request, status: it.status_code, said: it.error_message.into() }
+        }
         SftpError::Timeout => Error::TooSlow { request },
         SftpError::IO(_)
         | SftpError::Limited(_)
