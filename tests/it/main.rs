@@ -15,6 +15,8 @@ mod cliniko_simulator;
 #[cfg(test)]
 mod codec;
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod documents;
@@ -54,5 +56,7 @@ mod sftp_poll;
 mod store;
 #[cfg(test)]
 mod traps;
+#[cfg(test)]
+mod traps_intake;
 #[cfg(test)]
 mod traps_lineage;

@@ -99,6 +99,11 @@ impl Kind {
         }
     }
 
+    /// Whether it is a word of a map, so that a fallback may have a map of its own.
+    pub const fn is_word_of_map(self) -> bool {
+        matches!(self, Self::ReportStatus | Self::ResultStatus | Self::YesNo)
+    }
+
     /// The keys it may have in a tree besides: what HL7 v2 says of itself, other formats leave to the mapping.
     pub const fn keys_in_tree(self) -> &'static [&'static str] {
         match self {
@@ -114,6 +119,9 @@ impl Kind {
 
 /// Keys of every rule.
 pub const RULE_KEYS: [&str; 4] = ["from", "first_of", "fallback", "required"];
+
+/// The keys of a fallback whose words differ from those of the rule.
+pub const FALLBACK_KEYS: [&str; 2] = ["from", "map"];
 
 macro_rules! fields {
     ($($target:ident = $section:literal . $name:literal : $kind:ident, $about:literal;)*) => {
@@ -311,6 +319,9 @@ fn rule_schema(field: Field) -> Value {
     for key in RULE_KEYS.iter().chain(field.kind().keys()).chain(field.kind().keys_in_tree()) {
         properties.insert((*key).into(), key_schema(key));
     }
+    if field.kind().is_word_of_map() {
+        properties.insert("fallback".into(), json!({ "anyOf": [paths(), fallback_schema()] }));
+    }
     json!({
         "description": field.about(),
         "anyOf": [
@@ -322,7 +333,7 @@ fn rule_schema(field: Field) -> Value {
 
 fn key_schema(key: &str) -> Value {
     match key {
-        "first_of" | "each_of" | "fallback" => json!({ "type": "array", "items": { "type": "string" } }),
+        "first_of" | "each_of" | "fallback" => paths(),
         "required" => json!({ "type": "boolean" }),
         "as" => json!({ "enum": ["date", "time"] }),
         "check" => json!({ "const": "nhs-number" }),
@@ -331,6 +342,20 @@ fn key_schema(key: &str) -> Value {
         "table" => path_or_paths(),
         _ => json!({ "type": "string" }),
     }
+}
+
+/// A fallback with words of its own.
+fn fallback_schema() -> Value {
+    let properties: Map<String, Value> = FALLBACK_KEYS
+        .into_iter()
+        .zip([path_or_paths(), key_schema("map")])
+        .map(|(key, it)| (key.to_owned(), it))
+        .collect();
+    json!({ "type": "object", "additionalProperties": false, "required": FALLBACK_KEYS, "properties": properties })
+}
+
+fn paths() -> Value {
+    json!({ "type": "array", "items": { "type": "string" } })
 }
 
 fn path_or_paths() -> Value {

@@ -85,6 +85,30 @@ pub(super) enum TypeSource {
     Path(Path),
 }
 
+/// What is read only where a rule's sources find nothing, and told.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Fallback {
+    pub(super) paths: Vec<Path>,
+    /// What its words mean, where that is not what they mean at the sources; a word that is not here says nothing.
+    pub(super) words: Vec<(String, String)>,
+}
+
+impl Fallback {
+    /// The paths of which the rule's own words hold.
+    pub(super) fn alike(&self) -> &[Path] {
+        if self.words.is_empty() { &self.paths } else { &[] }
+    }
+
+    /// The paths with words of their own.
+    pub(super) fn translated(&self) -> &[Path] {
+        if self.words.is_empty() { &[] } else { &self.paths }
+    }
+
+    pub(super) fn word(&self, sent: &str) -> Option<String> {
+        self.words.iter().find(|(from, _)| from == sent).map(|(_, word)| word.clone())
+    }
+}
+
 /// One rule of a mapping file.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one independent key of the rule")]
@@ -96,8 +120,7 @@ pub struct Rule {
     /// The place of the table or map, where it has one.
     pub(super) lookup_span: Option<Span>,
     pub(super) sources: Vec<Path>,
-    /// Read only where `sources` find nothing, and told.
-    pub(super) fallback: Vec<Path>,
+    pub(super) fallback: Fallback,
     /// All sources are read, not the first that has something.
     pub(super) each: bool,
     pub(super) constant: Option<String>,
@@ -176,8 +199,30 @@ impl Mapping {
         self.ignores.get(ignore).map(|it| it.why.as_str())
     }
 
+    /// Of a table whose rows are patients, the columns of results; none where each row is a result.
+    pub fn value_columns(&self) -> Vec<String> {
+        let value = |column: &Column| {
+            let (_, id) = column.rules.iter().find(|(field, _)| *field == Field::ResultValue)?;
+            first_name(self.rule(*id)?)
+        };
+        self.columns.iter().filter_map(value).collect()
+    }
+
+    /// The member of a result in which its value stands.
+    pub fn value_member(&self) -> Option<String> {
+        first_name(self.of(Field::ResultValue)?.1)
+    }
+
     pub(super) fn of(&self, field: Field) -> Option<(RuleId, &Rule)> {
         let id = (*self.by_field.get(field as usize)?)?;
         Some((id, self.rule(id)?))
+    }
+}
+
+/// The name with which the path of a rule into a tree begins.
+fn first_name(rule: &Rule) -> Option<String> {
+    match rule.sources.first()? {
+        Path::Hl7v2(_) => None,
+        Path::Tree(path) => path.names().next().map(str::to_owned),
     }
 }

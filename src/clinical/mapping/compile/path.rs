@@ -71,6 +71,10 @@ impl Compiler<'_> {
             self.wrong_type(Spanned::span(node), key, "a list of paths");
             return Vec::new();
         }
+        self.one_or_more_paths(node, key)
+    }
+
+    pub(super) fn one_or_more_paths(&mut self, node: &Node<'_>, key: &str) -> Vec<Path> {
         let texts = self.strings(node, key);
         texts.iter().filter_map(|(text, at)| self.field_path(text, at)).collect()
     }

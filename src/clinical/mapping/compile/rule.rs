@@ -14,6 +14,7 @@ use crate::clinical::mapping::language;
 use crate::clinical::mapping::language::Format;
 use crate::clinical::mapping::language::Kind;
 use crate::clinical::mapping::plan::Decision;
+use crate::clinical::mapping::plan::Fallback;
 use crate::clinical::mapping::plan::Lookup;
 use crate::clinical::mapping::plan::Rule;
 use crate::clinical::mapping::plan::RuleId;
@@ -42,7 +43,7 @@ impl Compiler<'_> {
             span: self.source.span(key.start..node.span().end.max(key.end), "this rule"),
             lookup_span: None,
             sources: Vec::new(),
-            fallback: Vec::new(),
+            fallback: Fallback::default(),
             each: false,
             constant: None,
             required: false,
@@ -115,7 +116,7 @@ impl Compiler<'_> {
                 rule.each = key == "each_of";
                 rule.sources.extend(self.field_paths(node, key));
             }
-            "fallback" => rule.fallback.extend(self.field_paths(node, key)),
+            "fallback" => rule.fallback = self.fallback(kind, node),
             "const" => {
                 let Some(word) = self.string(node, key) else { return };
                 let sound = match kind {
@@ -174,6 +175,27 @@ impl Compiler<'_> {
         }
     }
 
+    /// A list of paths; or, for a field with a map, where it looks and what the words mean there.
+    fn fallback(&mut self, kind: Kind, node: &Node<'_>) -> Fallback {
+        let table = node.get_ref().as_table().filter(|_| kind.is_word_of_map());
+        let Some(table) = table else {
+            return Fallback { paths: self.field_paths(node, "fallback"), words: Vec::new() };
+        };
+        self.check_keys(table, &language::FALLBACK_KEYS, "`fallback`");
+        let (paths, words) = (table.get("from"), table.get("map"));
+        if paths.is_none() || words.is_none() {
+            self.missing(
+                node.span(),
+                "fallback",
+                "fallback = { from = \"OBR-25\", map = { F = \"final\" } }",
+            );
+        }
+        Fallback {
+            paths: paths.map(|node| self.one_or_more_paths(node, "from")).unwrap_or_default(),
+            words: words.map(|node| self.mapped_words(kind, node)).unwrap_or_default(),
+        }
+    }
+
     fn tables_of(&mut self, rule: &mut Rule, kind: Kind, node: &Node<'_>) {
         if kind == Kind::Sex {
             if let Some(word) = self.string(node, "table") {
@@ -205,6 +227,11 @@ impl Compiler<'_> {
 
     fn map(&mut self, rule: &mut Rule, kind: Kind, node: &Node<'_>) {
         rule.lookup_span = Some(self.source.span(node.span(), "no entry for it"));
+        rule.lookup = Lookup::Map(self.mapped_words(kind, node));
+    }
+
+    /// The entries of a map, each to a word that the field may be.
+    fn mapped_words(&mut self, kind: Kind, node: &Node<'_>) -> Vec<(String, String)> {
         let mut entries = Vec::new();
         for (from, to, at) in self.words(node, "map") {
             let sound = match kind {
@@ -219,7 +246,7 @@ impl Compiler<'_> {
                 self.known_word(&to, targets(kind), at, "map");
             }
         }
-        rule.lookup = Lookup::Map(entries);
+        entries
     }
 
     /// The entries of `{ F = "final" }`.

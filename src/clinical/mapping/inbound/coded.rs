@@ -6,6 +6,8 @@ use crate::clinical::mapping::inbound::gaps::Read;
 use crate::clinical::mapping::inbound::reader::Reader;
 use crate::clinical::mapping::inbound::reader::Scope;
 use crate::clinical::mapping::language::Field;
+use crate::clinical::mapping::plan::Rule;
+use crate::clinical::mapping::plan::RuleId;
 use crate::clinical::model::Code;
 use crate::clinical::model::Flag;
 use crate::clinical::model::Sex;
@@ -40,12 +42,26 @@ impl Reader<'_, '_> {
     /// A field whose words the mapping lists.
     pub(super) fn mapped_word(&mut self, field: Field, scope: Scope<'_>) -> Option<Word> {
         let rule = self.rule(field)?;
-        let Some(element) = self.first(rule, scope) else {
-            return Some(Word::Absent(self.expected_at(rule.1, scope)));
+        let found = self.first(rule, scope);
+        let Some((element, sent)) = found.and_then(|it| Some((it, part(it.component(1))?))) else {
+            let word = self.word_of_fallback(rule, scope);
+            let at = found.map_or_else(|| self.expected_at(rule.1, scope), |it| it.location());
+            return Some(word.map_or(Word::Absent(at), Word::Found));
         };
-        let Some(sent) = part(element.component(1)) else { return Some(Word::Absent(element.location())) };
         let word = self.gaps.mapped(rule.1, sent, element.location());
         Some(word.map_or(Word::Unknown, Word::Found))
+    }
+
+    /// A word from where it means something else than at the rule's own place, if it is known what.
+    fn word_of_fallback(&mut self, (id, rule): (RuleId, &Rule), scope: Scope<'_>) -> Option<String> {
+        let mut found = None;
+        self.visit(id, rule.fallback.translated(), scope, |element| {
+            let word = part(element.component(1)).and_then(|sent| rule.fallback.word(&sent));
+            found = found.take().or_else(|| Some((word?, element.location())));
+        });
+        let (word, at) = found?;
+        self.tell_fallback(rule, at);
+        Some(word)
     }
 
     /// PID-8 as sent, and as a sex where it is known to be one.

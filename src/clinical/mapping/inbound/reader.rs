@@ -187,17 +187,21 @@ impl<'a, 'm> Reader<'a, 'm> {
             self.warn(code::REPEATED, element.location(), message, help);
         }
         let mut fallback = None;
-        self.visit(id, &rule.fallback, scope, |element| {
+        self.visit(id, rule.fallback.alike(), scope, |element| {
             fallback = fallback.or_else(|| serves(element).then_some(element));
         });
         if found.is_none()
             && let Some(element) = fallback
         {
-            let message = format!("`{}` was read from here: {} is empty", rule.name, first_path(rule));
-            let help = format!("ask the sender to fill {}", first_path(rule));
-            self.warn(code::FALLBACK, element.location(), message, help);
+            self.tell_fallback(rule, element.location());
         }
         found.or(fallback)
+    }
+
+    pub(super) fn tell_fallback(&mut self, rule: &Rule, at: Location) {
+        let message = format!("`{}` was read from here: {} is empty", rule.name, first_path(rule));
+        let help = format!("ask the sender to fill {}", first_path(rule));
+        self.warn(code::FALLBACK, at, message, help);
     }
 
     pub(super) fn visit(

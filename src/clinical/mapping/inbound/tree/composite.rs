@@ -128,16 +128,35 @@ impl<'a> Reader<'a, '_> {
             return Some(Word::Found(constant.clone()));
         }
         let absent = Word::Absent(self.expected_at(rule.1, scope));
-        let Some(at) = self.first(rule, scope) else { return Some(absent) };
-        let sent = if self.is_object(at) {
-            let code = self.code_at(at);
-            code.codings.first().map(|coding| coding.code.clone()).or(code.text)
-        } else {
-            self.text_at(at).map(str::to_owned)
+        let found = self.first(rule, scope).and_then(|at| Some((at, self.word_at(at)?)));
+        let Some((at, sent)) = found else {
+            return Some(self.word_of_fallback(rule, scope).map_or(absent, Word::Found));
         };
-        let Some(sent) = sent else { return Some(absent) };
         let position = self.position(at);
         Some(self.gaps.mapped(rule.1, sent, position).map_or(Word::Unknown, Word::Found))
+    }
+
+    fn word_at(&mut self, at: usize) -> Option<String> {
+        if self.is_object(at) {
+            let code = self.code_at(at);
+            return code.codings.first().map(|coding| coding.code.clone()).or(code.text);
+        }
+        self.text_at(at).map(str::to_owned)
+    }
+
+    /// A word from where it means something else than at the rule's own place, if it is known what.
+    fn word_of_fallback(&mut self, (id, rule): (RuleId, &'a Rule), scope: Scope) -> Option<String> {
+        let mut places = Vec::new();
+        for path in rule.fallback.translated() {
+            self.visit(id, path, scope, &mut |at| places.push(at));
+        }
+        for at in places {
+            if let Some(word) = self.word_at(at).and_then(|sent| rule.fallback.word(&sent)) {
+                self.tell_fallback(rule, at);
+                return Some(word);
+            }
+        }
+        None
     }
 
     pub(super) fn sex(&mut self, scope: Scope) -> (Option<Sex>, Option<String>) {

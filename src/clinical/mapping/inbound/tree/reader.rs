@@ -159,7 +159,7 @@ impl<'a, 'n> Reader<'a, 'n> {
         self.document.select(path, at).places.iter().any(|at| self.is_populated(*at))
     }
 
-    fn visit(&mut self, id: RuleId, path: &Path, scope: Scope, each: &mut dyn FnMut(usize)) {
+    pub(super) fn visit(&mut self, id: RuleId, path: &Path, scope: Scope, each: &mut dyn FnMut(usize)) {
         let Path::Tree(path) = path else { return };
         let mut found = self.document.select(path, scope.at);
         if found.places.iter().all(|at| !self.is_populated(*at))
@@ -212,27 +212,26 @@ impl<'a, 'n> Reader<'a, 'n> {
                 self.mark_below(*at);
             }
         }
-        for path in &rule.fallback {
+        for path in rule.fallback.alike() {
             let mut found = Vec::new();
             self.visit(id, path, scope, &mut |at| found.push(at));
             for at in found {
                 if chosen.is_none() {
                     chosen = Some(at);
-                    let first = rule.sources.first().map(ToString::to_string).unwrap_or_default();
-                    let message = format!("`{}` was read from here: {first} is empty", rule.name);
-                    let position = self.document.position(at);
-                    self.gaps.warn(
-                        code::FALLBACK,
-                        position,
-                        message,
-                        format!("ask the sender to fill {first}"),
-                    );
+                    self.tell_fallback(rule, at);
                 } else if chosen != Some(at) {
                     self.mark_below(at);
                 }
             }
         }
         chosen
+    }
+
+    pub(super) fn tell_fallback(&mut self, rule: &Rule, at: usize) {
+        let first = rule.sources.first().map(ToString::to_string).unwrap_or_default();
+        let message = format!("`{}` was read from here: {first} is empty", rule.name);
+        let position = self.document.position(at);
+        self.gaps.warn(code::FALLBACK, position, message, format!("ask the sender to fill {first}"));
     }
 
     pub(super) fn position(&self, at: usize) -> String {
@@ -372,8 +371,10 @@ impl<'a, 'n> Reader<'a, 'n> {
     pub(super) fn gather(&mut self) {
         let mut gathered: Vec<(Diagnostic, usize, Vec<String>)> = Vec::new();
         for diagnostic in std::mem::take(&mut self.gaps.diagnostics) {
+            // Each result that is in no report is told by its own place: nothing else shows that it was sent.
             let same = gathered.iter_mut().find(|(it, ..)| {
                 it.code == diagnostic.code
+                    && it.code != code::RESULT_ALONE
                     && it.message == diagnostic.message
                     && it.severity == diagnostic.severity
             });
