@@ -25,6 +25,8 @@ const BEGINNING_BYTES: usize = 512;
 
 /// One file, read or not.
 pub(crate) struct File {
+    /// The path on the command line that led to it.
+    pub(crate) given: PathBuf,
     pub(crate) path: PathBuf,
     pub(crate) bytes: Result<Vec<u8>, Diagnostic>,
 }
@@ -36,17 +38,29 @@ pub(crate) fn of_format(given: &[PathBuf], format: Format) -> impl Iterator<Item
 
 /// Each file of some formats, read when its turn comes.
 pub(crate) fn of_formats(given: &[PathBuf], formats: &[Format]) -> impl Iterator<Item = File> + use<> {
-    let mut paths = Vec::new();
+    chosen(given, formats, &[])
+}
+
+/// Each file of some formats, or of any where none is named, but for those of a folder whose name has one of the texts to skip.
+pub(crate) fn chosen(
+    given: &[PathBuf],
+    formats: &[Format],
+    skip: &[String],
+) -> impl Iterator<Item = File> + use<> {
+    let mut files = Vec::new();
     for path in given {
+        let mut paths = Vec::new();
         if path.is_dir() {
             walk(path, DEPTH_MAX, formats, &mut paths);
+            paths.retain(|path| !is_skipped(path, skip));
         } else {
             paths.push(path.to_owned());
         }
+        files.extend(paths.into_iter().map(|found| (path.to_owned(), found)));
     }
-    paths.into_iter().map(|path| {
+    files.into_iter().map(|(given, path)| {
         let bytes = read(&path).map_err(|error| unreadable(&error));
-        File { path, bytes }
+        File { given, path, bytes }
     })
 }
 
@@ -74,9 +88,14 @@ pub(crate) fn split(bytes: &[u8], format: Format) -> impl Iterator<Item = Part<'
     })
 }
 
+fn is_skipped(path: &Path, skip: &[String]) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    skip.iter().any(|text| name.contains(text.as_str()))
+}
+
 fn walk(path: &Path, depth: usize, formats: &[Format], paths: &mut Vec<PathBuf>) {
     if !path.is_dir() {
-        if formats.iter().any(|format| holds_messages(path, *format)) {
+        if formats.is_empty() || formats.iter().any(|format| holds_messages(path, *format)) {
             paths.push(path.to_owned());
         }
         return;
@@ -94,7 +113,8 @@ fn walk(path: &Path, depth: usize, formats: &[Format], paths: &mut Vec<PathBuf>)
 }
 
 /// Whether a file of a folder is meant; one that cannot be read is, so that it is told.
-fn holds_messages(path: &Path, format: Format) -> bool {
+fn holds_messages(path: &Path, format: Option<Format>) -> bool {
+    let Some(format) = format else { return true };
     let endings: &[&str] = match format {
         Format::Csv => &["csv", "tsv"],
         Format::Fhir => &["json", "xml"],
@@ -157,6 +177,9 @@ mod tests {
             .map(|it| it.path.strip_prefix(folder.path()).unwrap().display().to_string())
             .collect();
         assert_eq!(names, ["a.hl7", "b/1.hl7", "b/2.hl7", "missing.hl7"]);
+        let skip = ["1.hl".to_owned()];
+        let some = chosen(&[folder.path().to_owned()], None, &skip).map(|it| it.given);
+        assert_eq!(some.collect::<Vec<_>>(), [folder.path(), folder.path()]);
         assert_eq!(files.iter().filter(|it| it.bytes.is_err()).count(), 1);
     }
 }

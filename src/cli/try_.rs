@@ -3,37 +3,37 @@
 //! What intake would reject is rejected here, by the same rules, save those that need a feed. A panic in one message
 //! holds that message alone.
 
+mod choose;
 pub(crate) mod plan;
 mod reading;
+mod sent;
 mod summary;
 
 use std::path::PathBuf;
 
+pub(crate) use self::choose::no_such_lab;
 use crate::app::Compiled;
 use crate::cli::Failure;
 use crate::cli::Format;
 use crate::cli::Outcome;
 use crate::cli::files;
 use crate::cli::output;
+use crate::cli::try_::choose::Choice;
 use crate::cli::try_::reading::Message;
 use crate::cli::try_::reading::Reader;
 use crate::cli::try_::reading::Status;
 use crate::cli::try_::summary::Summary;
-use crate::clinical::mapping::Catalog;
 use crate::clinical::model::Report;
 use crate::clock::Clock;
 use crate::clock::SystemClock;
-use crate::diagnostic::Code;
-use crate::diagnostic::Diagnostic;
-use crate::diagnostic::nearest;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  gateway try --stage fhir result.hl7\n  gateway try --lab standard --format json folder/\n  gateway try --summary folder/"
+    after_help = "Examples:\n  gateway try --stage fhir result.hl7\n  gateway try --lab standard --format json folder/\n  gateway try --summary --lab auto --skip .expected. folder/*/"
 )]
 pub(crate) struct Arguments {
-    /// The laboratory whose mapping reads the messages.
-    #[arg(long, default_value = "standard")]
+    /// The laboratory whose mapping reads the messages; `auto` reads each file by the standard mapping of its format.
+    #[arg(long, default_value = choose::STANDARD)]
     lab: String,
     /// What to show of each message.
     #[arg(long, value_enum, default_value_t = Stage::Report)]
@@ -41,9 +41,12 @@ pub(crate) struct Arguments {
     /// Mappings from this folder instead of those in the binary.
     #[arg(long, value_name = "DIR")]
     mappings: Option<PathBuf>,
-    /// Count instead of showing documents: states, reasons, results, time.
+    /// Count instead of showing documents: states, reasons, results, time. A row for each path given, then all.
     #[arg(long)]
     summary: bool,
+    /// Leave out the files of folders that have this in their name.
+    #[arg(long, value_name = "TEXT")]
+    skip: Vec<String>,
     /// Files in the format of the laboratory's mapping; folders are walked. An HL7 v2 file may hold many messages.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -64,27 +67,28 @@ pub(crate) enum Stage {
 
 pub(crate) fn run(arguments: &Arguments, format: Format) -> super::Result {
     let compiled = Compiled::read(arguments.mappings.as_deref()).map_err(Failure::Configuration)?;
-    let Some(mapping) = compiled.catalog.lab(&arguments.lab) else {
-        return Err(Failure::Configuration(vec![no_such_lab(&arguments.lab, &compiled.catalog)]));
-    };
-    let reader = Reader { mapping, compiled: &compiled, stage: arguments.stage };
+    let choice = Choice::of(&arguments.lab, &compiled.catalog)
+        .map_err(|problem| Failure::Configuration(vec![*problem]))?;
     if arguments.stage == Stage::Fhir && format == Format::Plain {
         output::note("note: the ids are made with a public test key; a gateway has a key of its own");
     }
     let show = Show { format, is_summary: arguments.summary };
     let mut summary = Summary::default();
     let clock = SystemClock::new();
-    for file in files::of_format(&arguments.files, mapping.format()) {
-        let name = file.path.display().to_string();
-        match file.bytes {
+    for file in files::chosen(&arguments.files, &choice.formats(), &arguments.skip) {
+        let (name, given) = (file.path.display().to_string(), file.given.display().to_string());
+        let read = file.bytes.and_then(|bytes| Ok((choice.mapping(&file.path, &bytes).map_err(|it| *it)?, bytes)));
+        match read {
             Err(problem) => {
                 let message = Message::unreadable(problem);
-                summary.count(&message);
+                summary.count((&given, "-"), 0, &message);
                 show.message(&name, 0, &message);
             }
-            Ok(bytes) => {
+            Ok((mapping, bytes)) => {
+                let reader =
+                    Reader { mapping, compiled: &compiled, stage: arguments.stage, counts: arguments.summary };
                 for (index, message) in messages(&reader, &bytes, &clock).enumerate() {
-                    summary.count(&message);
+                    summary.count((&given, mapping.lab()), index, &message);
                     show.message(&name, index, &message);
                 }
             }
@@ -102,16 +106,6 @@ pub(crate) fn run(arguments: &Arguments, format: Format) -> super::Result {
 /// The document of a stage, as a file beside an example has it.
 pub(crate) fn document(compiled: &Compiled, stage: Stage, reports: &[Report]) -> String {
     reading::document(compiled, stage, reports) + "\n"
-}
-
-/// A laboratory that no mapping is for.
-pub(crate) fn no_such_lab(lab: &str, catalog: &Catalog) -> Diagnostic {
-    let known: Vec<&str> = catalog.names().collect();
-    let help = nearest(lab, known.iter().copied())
-        .map_or_else(|| format!("there are: {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
-    Diagnostic::error(Code::new("C016"), format!("there is no mapping for a laboratory `{lab}`"))
-        .at("--lab")
-        .help(help)
 }
 
 /// Each message of a file, read as it is asked for. A file without any is read as one, which says why.

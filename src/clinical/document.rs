@@ -28,6 +28,7 @@ use typst::diag::SourceDiagnostic;
 pub use self::barcode::TEXT_CHARS_MAX as BARCODE_CHARS_MAX;
 pub use self::form::RequestForm;
 pub use self::form::request_form;
+pub use self::words::unit as unit_in_words;
 
 use crate::clinical::document::typeset::Template;
 use crate::clinical::document::words::Clock;

@@ -263,7 +263,14 @@ fn a_withdrawn_report_is_shown_as_such_and_its_values_are_kept_from_the_patient(
     assert_shows(&text, &["The results below must not be used.", "6.7 mmol/L"]);
     assert_hides(&text, &["In range", "Above range"]);
     let text = rendered(Kind::Patient, &content, &approved()).unwrap();
-    assert_shows(&text, &["Please do not use these results.", "withdrawn"]);
+    assert_shows(
+        &text,
+        &[
+            "Your blood test results were withdrawn",
+            "Please do not use its results.",
+            "please call your clinic",
+        ],
+    );
     assert_hides(&text, &["6.7", "265", "is a little low"]);
 }
 

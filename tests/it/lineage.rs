@@ -183,7 +183,7 @@ async fn r09_a_report_withdrawn_before_it_was_filed_leaves_nothing_to_file() {
     // The laboratory reports anew: that is a version like any other.
     gateway.deliver(&version(&gateway, &first, "3", "F", &[sodium("143", "F")])).await;
     let shown = gateway.only_case(&clinician, "in_review").await;
-    assert_eq!(shown["previous"]["changes"][0]["old"], "140 mmol/L (entered-in-error)");
+    assert_eq!(shown["previous"]["changes"][0]["old"], "140 mmol/L, withdrawn");
     gateway.finish().await;
 }
 
@@ -202,7 +202,7 @@ async fn r09_a_report_withdrawn_after_it_was_filed_is_filed_as_withdrawn() {
     let shown = gateway.only_case(&clinician, "in_review").await;
     assert_eq!((&shown["report"]["standing"], &shown["urgency"]), (&json!("withdrawn"), &json!("same_day")));
     assert_eq!(shown["previous"]["changes"][0]["old"], "140 mmol/L");
-    assert_eq!(shown["previous"]["changes"][0]["new"], "no value mmol/L (entered-in-error)");
+    assert_eq!(shown["previous"]["changes"][0]["new"], "withdrawn");
     gateway.approve(&clinician, &shown).await.done();
     gateway.wait_until_quiet().await;
     let (files, notes) = gateway.written();

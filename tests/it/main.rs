@@ -17,6 +17,8 @@ mod codec;
 #[cfg(test)]
 mod connect_a_lab;
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod documents;
@@ -70,5 +72,7 @@ mod sftp_poll;
 mod store;
 #[cfg(test)]
 mod traps;
+#[cfg(test)]
+mod traps_intake;
 #[cfg(test)]
 mod traps_lineage;

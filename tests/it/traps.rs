@@ -13,23 +13,23 @@ use haemosync_gateway::clinical::model::Sex;
 use haemosync_gateway::clinical::model::Value;
 use haemosync_gateway::config::library;
 
-const HEADER: &str = "report_number,nhs_number,family,given,birth_date,sex,panel_code,code,name,value,unit,range,flag,status,comment,kit_barcode";
+pub(crate) const HEADER: &str = "report_number,nhs_number,family,given,birth_date,sex,panel_code,code,name,value,unit,range,flag,status,comment,kit_barcode";
 
-fn read(lab: &str, message: &str) -> Reading {
+pub(crate) fn read(lab: &str, message: &str) -> Reading {
     let files = library::library(None).unwrap();
     let catalog = Catalog::compile(&files).unwrap();
     catalog.lab(lab).unwrap().read_bytes(message.as_bytes())
 }
 
 /// Rows of the standard table of one patient: code to comment.
-fn table(rows: &[&str]) -> Reading {
+pub(crate) fn table(rows: &[&str]) -> Reading {
     let rows: Vec<String> =
         rows.iter().map(|row| format!("TRAP-1,,Snodgrass-Vane,Isolde,1985-07-31,F,PNL,{row},")).collect();
     read("standard-csv", &format!("{HEADER}\n{}\n", rows.join("\n")))
 }
 
 /// One HL7 v2 message with these OBX fields from OBX-2 on.
-fn er7(rows: &[&str]) -> Reading {
+pub(crate) fn er7(rows: &[&str]) -> Reading {
     let mut text = "MSH|^~\\&|LAB|FAC|GW|CL|20260316101500+0000||ORU^R01^ORU_R01|TRAP1|P|2.5.1|||||GBR|UNICODE UTF-8\r\
         PID|1||PX1^^^CLINIC^PI||SNODGRASS-VANE^ISOLDE||19850731|F\rOBR|1||TRAP-1|PNL^Panel^L|||20260316083000+0000|||||||||||||||20260316101000+0000|||F\r"
         .to_owned();
@@ -39,13 +39,13 @@ fn er7(rows: &[&str]) -> Reading {
     read("standard", &text)
 }
 
-fn results(reading: &Reading) -> Vec<&LabResult> {
+pub(crate) fn results(reading: &Reading) -> Vec<&LabResult> {
     reading.reports.iter().flat_map(haemosync_gateway::clinical::model::Report::results).collect()
 }
 
 /// What became of a message: its status, the codes that are told, and how its first result reads.
 #[track_caller]
-fn check(reading: &Reading, status: Status, told: &[&str]) {
+pub(crate) fn check(reading: &Reading, status: Status, told: &[&str]) {
     let codes: Vec<&str> = reading.diagnostics.iter().map(|it| it.code.as_str()).collect();
     assert_eq!(reading.status, status, "{codes:?}");
     for code in told {
@@ -53,12 +53,12 @@ fn check(reading: &Reading, status: Status, told: &[&str]) {
     }
 }
 
-fn bounds(result: &LabResult) -> (Option<String>, Option<String>) {
+pub(crate) fn bounds(result: &LabResult) -> (Option<String>, Option<String>) {
     let range = result.range.as_ref().unwrap();
     (range.low.as_ref().map(ToString::to_string), range.high.as_ref().map(ToString::to_string))
 }
 
-fn ucum(result: &LabResult) -> Option<&str> {
+pub(crate) fn ucum(result: &LabResult) -> Option<&str> {
     result.unit.as_ref().and_then(|unit| unit.ucum.as_deref())
 }
 

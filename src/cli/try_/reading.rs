@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use crate::app::Compiled;
 use crate::cli::try_::Stage;
 use crate::cli::try_::plan;
+use crate::cli::try_::sent;
 use crate::cli::try_::summary::Results;
 use crate::clinical::fhir;
 use crate::clinical::fhir::IdKey;
@@ -34,6 +35,8 @@ pub(super) struct Reader<'a> {
     pub(super) mapping: &'a Mapping,
     pub(super) compiled: &'a Compiled,
     pub(super) stage: Stage,
+    /// Whether the results are counted, both as sent and as read.
+    pub(super) counts: bool,
 }
 
 /// What came of one message.
@@ -118,7 +121,7 @@ impl Reader<'_> {
         if self.mapping.format() != Format::Hl7v2 || hl7v2::xml::looks_like_xml(bytes) {
             let reading = self.mapping.read_bytes(bytes);
             let is_readable_result = reading.reports.iter().any(|report| report.results().next().is_some());
-            return self.finish(reading, is_readable_result, |reports, _| Results::of_document(reports));
+            return self.finish(reading, is_readable_result, bytes);
         }
         let decoded = hl7v2::decode(bytes);
         let mut reading = match intake::rejection(&decoded) {
@@ -129,19 +132,11 @@ impl Reader<'_> {
             reading.diagnostics.extend(Reading::of_nothing(around).diagnostics);
         }
         let is_readable_result = decoded.message.as_ref().is_some_and(is_readable_result);
-        self.finish(reading, is_readable_result, |reports, diagnostics| match &decoded.message {
-            Some(message) => Results::of(message, reports, diagnostics),
-            None => Results::default(),
-        })
+        self.finish(reading, is_readable_result, bytes)
     }
 
     /// Adds the stage's document, and counts the results of what was not rejected.
-    fn finish(
-        &self,
-        reading: Reading,
-        is_readable_result: bool,
-        count: impl Fn(&[Report], &[Diagnostic]) -> Results,
-    ) -> Message {
+    fn finish(&self, reading: Reading, is_readable_result: bool, bytes: &[u8]) -> Message {
         let Reading { mut status, reports, mut diagnostics, .. } = reading;
         let (mut output, mut results) = (None, Results::default());
         if status != Status::Rejected {
@@ -151,7 +146,9 @@ impl Reader<'_> {
             if has_errors(&diagnostics) {
                 status = Status::Held;
             }
-            results = count(&reports, &diagnostics);
+            if self.counts {
+                results = Results::of(&sent::results(self.mapping, bytes), &reports, &diagnostics);
+            }
         }
         Message { status, diagnostics, output, results, is_readable_result, took: Duration::ZERO }
     }

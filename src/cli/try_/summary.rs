@@ -10,53 +10,54 @@ use serde_json::json;
 
 use crate::cli::try_::reading::Message;
 use crate::cli::try_::reading::Status;
+use crate::cli::try_::sent::plain;
 use crate::clinical::model::Report;
 use crate::diagnostic::Diagnostic;
-use crate::formats::hl7v2;
 
-/// The results of one message: each OBX is an observation, or a diagnostic names it, or it is lost.
+/// The results of one message: each that was sent is in a report, or a diagnostic names it, or it is lost.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Results {
-    obx: usize,
-    observations: usize,
+    sent: usize,
+    read: usize,
     named: usize,
     lost: usize,
 }
 
 impl Results {
-    /// Of a document that is no HL7 v2: its reader holds wherever a result could go missing, so what is out is all.
-    pub(super) fn of_document(reports: &[Report]) -> Self {
-        let observations = reports.iter().flat_map(Report::results).count();
-        Self { obx: observations, observations, named: 0, lost: 0 }
+    /// `sent` are the places of the results, found without the reader.
+    pub(super) fn of(sent: &BTreeSet<String>, reports: &[Report], diagnostics: &[Diagnostic]) -> Self {
+        let read: BTreeSet<String> =
+            reports.iter().flat_map(Report::results).map(|result| plain(&result.id.to_string())).collect();
+        let told: Vec<String> = diagnostics.iter().map(|it| plain(&it.position)).collect();
+        let missing: Vec<&String> = sent.difference(&read).collect();
+        let named = missing.iter().filter(|place| told.iter().any(|it| is_within(it, place))).count();
+        Self { sent: sent.len(), read: sent.len() - missing.len(), named, lost: missing.len() - named }
     }
 
-    pub(super) fn of(message: &hl7v2::Message<'_>, reports: &[Report], diagnostics: &[Diagnostic]) -> Self {
-        let observations: BTreeSet<String> = reports
-            .iter()
-            .flat_map(Report::results)
-            .map(|result| segment_of(&result.id.to_string()).to_owned())
-            .collect();
-        let named: BTreeSet<&str> = diagnostics.iter().map(|it| segment_of(&it.position)).collect();
-        let sent: BTreeSet<String> =
-            message.segments().filter(|it| it.name() == "OBX").map(|it| it.location().to_string()).collect();
-        let missing: Vec<&String> = sent.difference(&observations).collect();
-        let is_named = missing.iter().filter(|it| named.contains(it.as_str())).count();
-        Self {
-            obx: sent.len(),
-            observations: sent.len() - missing.len(),
-            named: is_named,
-            lost: missing.len() - is_named,
-        }
+    fn add(&mut self, other: Self) {
+        self.sent += other.sent;
+        self.read += other.read;
+        self.named += other.named;
+        self.lost += other.lost;
+    }
+
+    fn document(self) -> Value {
+        let Self { sent, read, named, lost } = self;
+        json!({ "sent": sent, "read": read, "named": named, "lost": lost })
     }
 }
 
-/// `OBX[3]` of `OBX[3]-6.1`.
-fn segment_of(position: &str) -> &str {
-    position.split_once(']').map_or(position, |(before, _)| position.get(..=before.len()).unwrap_or(position))
+/// Whether a position is this place or something in it: `OBX[3]-6.1` is in `OBX[3]`, and not in `OBX[31]`.
+fn is_within(position: &str, place: &str) -> bool {
+    position
+        .strip_prefix(place)
+        .is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_alphanumeric()))
 }
 
+/// What became of some messages.
 #[derive(Debug, Default)]
-pub(super) struct Summary {
+struct Tally {
+    files: usize,
     mapped: usize,
     held: usize,
     rejected: usize,
@@ -68,8 +69,9 @@ pub(super) struct Summary {
     slowest: Duration,
 }
 
-impl Summary {
-    pub(super) fn count(&mut self, message: &Message) {
+impl Tally {
+    fn count(&mut self, index: usize, message: &Message) {
+        self.files += usize::from(index == 0);
         match message.status {
             Status::Mapped => self.mapped += 1,
             Status::Held => self.held += 1,
@@ -80,11 +82,7 @@ impl Summary {
         for code in codes {
             *self.reasons.entry(code.to_owned()).or_default() += 1;
         }
-        let Results { obx, observations, named, lost } = message.results;
-        self.results.obx += obx;
-        self.results.observations += observations;
-        self.results.named += named;
-        self.results.lost += lost;
+        self.results.add(message.results);
         if message.is_readable_result {
             self.readable += 1;
             self.readable_mapped += usize::from(message.status == Status::Mapped);
@@ -92,48 +90,136 @@ impl Summary {
         self.slowest = self.slowest.max(message.took);
     }
 
-    pub(super) fn all_mapped(&self) -> bool {
-        self.held + self.rejected == 0
+    fn messages(&self) -> usize {
+        self.mapped + self.held + self.rejected
     }
 
     fn permille_mapped(&self) -> usize {
         (self.readable_mapped * 1000).checked_div(self.readable).unwrap_or(1000)
     }
 
-    pub(super) fn document(&self) -> Value {
-        let Results { obx, observations, named, lost } = self.results;
-        json!({ "summary": {
+    fn document(&self) -> Value {
+        json!({
+            "files": self.files, "messages": self.messages(),
             "mapped": self.mapped, "held": self.held, "rejected": self.rejected, "reasons": self.reasons,
-            "results": { "obx": obx, "observations": observations, "named": named, "lost": lost },
+            "results": self.results.document(),
             "readable": { "messages": self.readable, "mapped": self.readable_mapped, "permille": self.permille_mapped() },
             "slowest_ms": milliseconds(self.slowest),
-        } })
+        })
+    }
+
+    fn reasons(&self) -> String {
+        let reasons: Vec<String> =
+            self.reasons.iter().map(|(code, count)| format!("{code}×{count}")).collect();
+        reasons.join(" ")
+    }
+}
+
+/// All messages, and those of each path given and laboratory that read them.
+#[derive(Debug, Default)]
+pub(super) struct Summary {
+    all: Tally,
+    rows: BTreeMap<(String, String), Tally>,
+}
+
+impl Summary {
+    pub(super) fn count(&mut self, row: (&str, &str), index: usize, message: &Message) {
+        self.all.count(index, message);
+        self.rows.entry((row.0.to_owned(), row.1.to_owned())).or_default().count(index, message);
+    }
+
+    pub(super) fn all_mapped(&self) -> bool {
+        self.all.held + self.all.rejected == 0
+    }
+
+    pub(super) fn document(&self) -> Value {
+        let rows: Vec<Value> = self
+            .rows
+            .iter()
+            .map(|((given, lab), tally)| {
+                let mut row = json!({ "given": given, "lab": lab });
+                merge(&mut row, tally.document());
+                row
+            })
+            .collect();
+        let mut document = self.all.document();
+        merge(&mut document, json!({ "rows": rows }));
+        json!({ "summary": document })
     }
 
     pub(super) fn table(&self) -> String {
-        let Results { obx, observations, named, lost } = self.results;
-        let permille = self.permille_mapped();
         let mut text = String::new();
+        if self.rows.len() > 1 {
+            self.rows_into(&mut text);
+        }
+        let all = &self.all;
+        let Results { sent, read, named, lost } = all.results;
+        let permille = all.permille_mapped();
         let mut row = |name: &str, value: &str| {
             writeln!(text, "{name:<44} {value:>10}").expect("writing to a String does not fail");
         };
-        row("messages", &(self.mapped + self.held + self.rejected).to_string());
-        row("  mapped", &self.mapped.to_string());
-        row("  held", &self.held.to_string());
-        row("  rejected", &self.rejected.to_string());
+        row("files", &all.files.to_string());
+        row("messages", &all.messages().to_string());
+        row("  mapped", &all.mapped.to_string());
+        row("  held", &all.held.to_string());
+        row("  rejected", &all.rejected.to_string());
         row("held or rejected, by code", "");
-        for (code, count) in &self.reasons {
+        for (code, count) in &all.reasons {
             let title = crate::diagnostic::codes::find(code).map_or("", |it| it.title.as_str());
             row(&format!("  {code} {title}"), &count.to_string());
         }
-        row("results of messages not rejected", &obx.to_string());
-        row("  observations out", &observations.to_string());
+        row("results of messages not rejected", &sent.to_string());
+        row("  in reports", &read.to_string());
         row("  named in diagnostics instead", &named.to_string());
         row("  lost", &lost.to_string());
-        row("readable as a report with results", &self.readable.to_string());
+        row("readable as a report with results", &all.readable.to_string());
         row("  mapped", &format!("{}.{} %", permille / 10, permille % 10));
-        row("slowest message", &format!("{} ms", milliseconds(self.slowest)));
+        row("slowest message", &format!("{} ms", milliseconds(all.slowest)));
         text
+    }
+
+    /// One line for each path given, with its reasons at the end.
+    fn rows_into(&self, text: &mut String) {
+        const HEADS: [&str; 10] = [
+            "files", "messages", "mapped", "held", "rejected", "results", "read", "named", "lost", "slowest",
+        ];
+        let width = |of: fn(&(String, String)) -> &String, head: &str| {
+            self.rows.keys().map(|row| of(row).chars().count()).max().unwrap_or(0).max(head.len())
+        };
+        let (given, lab) = (width(|row| &row.0, "given"), width(|row| &row.1, "read by"));
+        let mut line = |first: &str, second: &str, cells: &[String], last: &str| {
+            write!(text, "{first:<given$}  {second:<lab$}").expect("writing to a String does not fail");
+            for cell in cells {
+                write!(text, " {cell:>9}").expect("writing to a String does not fail");
+            }
+            writeln!(text, "  {last}").expect("writing to a String does not fail");
+        };
+        line("given", "read by", &HEADS.map(str::to_owned), "held or rejected, by code");
+        for ((first, second), tally) in &self.rows {
+            let Results { sent, read, named, lost } = tally.results;
+            let counts = [
+                tally.files,
+                tally.messages(),
+                tally.mapped,
+                tally.held,
+                tally.rejected,
+                sent,
+                read,
+                named,
+                lost,
+            ];
+            let mut cells: Vec<String> = counts.iter().map(usize::to_string).collect();
+            cells.push(milliseconds(tally.slowest));
+            line(first, second, &cells, &tally.reasons());
+        }
+        text.push('\n');
+    }
+}
+
+/// Adds the members of one object to another.
+fn merge(into: &mut Value, from: Value) {
+    if let (Value::Object(into), Value::Object(from)) = (into, from) {
+        into.extend(from);
     }
 }
 
@@ -145,14 +231,20 @@ pub(crate) fn milliseconds(time: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::segment_of;
+    use super::is_within;
 
     #[test]
-    fn a_position_names_its_segment() {
-        for (position, segment) in
-            [("OBX[3]-6.1", "OBX[3]"), ("OBX[12]", "OBX[12]"), ("MSH-9", "MSH-9"), ("", "")]
-        {
-            assert_eq!(segment_of(position), segment);
+    fn a_position_is_within_the_place_it_begins_with() {
+        for (position, place, is) in [
+            ("OBX[3]-6.1", "OBX[3]", true),
+            ("OBX[3]", "OBX[3]", true),
+            ("OBX[31]", "OBX[3]", false),
+            ("Bundle.entry[1].resource.code", "Bundle.entry[1].resource", true),
+            ("line 12, value", "line 1", false),
+            ("line 1, value", "line 1", true),
+            ("MSH-9", "OBX[3]", false),
+        ] {
+            assert_eq!(is_within(position, place), is, "{position} in {place}");
         }
     }
 }

@@ -32,7 +32,8 @@ const URGENT_HELP: [&str; 2] = [
 
 pub(crate) fn view(content: &Content<'_>, standing: &Standing, clock: &Clock) -> Json {
     let report = content.report;
-    let void = row::is_void(report.status);
+    let status = status(content);
+    let void = row::is_void(status);
     let findings = if void { Vec::new() } else { clinician::by_urgency(content.interpretations) };
     let waiting = !content.contact_confirmed && findings.iter().any(|(_, it)| is_urgent(it));
     let help = &content.clinic.urgent_help;
@@ -53,12 +54,14 @@ pub(crate) fn view(content: &Content<'_>, standing: &Standing, clock: &Clock) ->
         "case": clinician::case(content),
         "identity": clinician::identity(content),
         "stamp": clinician::stamp(content),
+        "title": title(status),
+        "void": void,
         "banners": banners(content),
         "replaces": replaces(content, clock),
         "tested": tested(content, clock),
         "waiting": waiting,
         "messages": messages(&findings, content),
-        "silence": (findings.is_empty() && !void).then(|| silence(content)),
+        "silence": findings.is_empty().then(|| silence(content)),
         "summary": content.edits.summary_patient,
         "panels": panels,
         "help": if help.is_empty() { json!(URGENT_HELP) } else { json!(help) },
@@ -76,15 +79,22 @@ fn is_held_back(finding: &Finding, content: &Content<'_>) -> bool {
 }
 
 const INTERIM: &str = "The laboratory has not finished. Results may change, and more may follow. \
-    This summary is not given out before.";
+    This summary is given out only when they are complete.";
+
+/// What a patient is to do about results that were taken back or never made.
+const WITHDRAWN: &str = "Please do not use the results of this report that you may have been given before. \
+    If you changed anything because of them, please call your clinic. You need not do anything else now: \
+    your clinic will tell you what happened, and whether a new test is needed.";
+const CANCELLED: &str =
+    "You need not do anything now. Your clinic will tell you whether a new sample is needed.";
 
 /// What must be read before any result.
 fn banners(content: &Content<'_>) -> Vec<&'static str> {
-    let text = match content.report.status {
+    let text = match status(content) {
         ReportStatus::EnteredInError => {
-            "The laboratory has withdrawn this report. Please do not use these results. Your clinic can tell you more."
+            "The laboratory has withdrawn this report. Please do not use its results."
         }
-        ReportStatus::Cancelled => "The laboratory could not do these tests. Your clinic can tell you more.",
+        ReportStatus::Cancelled => "The laboratory could not do these tests.",
         ReportStatus::Registered | ReportStatus::Partial | ReportStatus::Preliminary => INTERIM,
         _ if content.reads == Reads::Interim => INTERIM,
         ReportStatus::Amended | ReportStatus::Corrected => {
@@ -151,8 +161,30 @@ const fn when(urgency: Urgency) -> &'static str {
     }
 }
 
+/// Where the report stands as a whole: one of which every result was withdrawn is, whatever its own status says.
+fn status(content: &Content<'_>) -> ReportStatus {
+    match content.reads {
+        Reads::Withdrawn => ReportStatus::EnteredInError,
+        Reads::Cancelled => ReportStatus::Cancelled,
+        Reads::Interim | Reads::Complete => content.report.status,
+    }
+}
+
+const fn title(status: ReportStatus) -> &'static str {
+    match status {
+        ReportStatus::EnteredInError => "Your blood test results were withdrawn",
+        ReportStatus::Cancelled => "Your blood test could not be done",
+        _ => "Your blood test results",
+    }
+}
+
 fn silence(content: &Content<'_>) -> &'static str {
     let report = content.report;
+    match status(content) {
+        ReportStatus::EnteredInError => return WITHDRAWN,
+        ReportStatus::Cancelled => return CANCELLED,
+        _ => {}
+    }
     let within = |it: &LabResult| row::standing_position(it, report) == Some(Position::Within);
     if report.results().next().is_some() && report.results().all(within) {
         "All results reported are within the ranges supplied by the laboratory. \

@@ -106,11 +106,12 @@ pub(crate) fn name(result: &LabResult) -> String {
 /// The value as sent, or why there is none.
 pub(crate) fn value(result: &LabResult, report: &Report, clock: &Clock) -> String {
     match &result.value {
-        Value::Absent { reason } => match reason {
-            AbsentReason::NotPerformed => "not measured",
-            AbsentReason::Null => "value deleted by the laboratory",
-            AbsentReason::Pending => "not ready yet",
-            AbsentReason::Unknown => "no value sent",
+        Value::Absent { reason } => match (result.status, reason) {
+            (ResultStatus::EnteredInError, _) => "withdrawn",
+            (ResultStatus::Cancelled, _) | (_, AbsentReason::NotPerformed) => "not measured",
+            (_, AbsentReason::Null) => "value deleted by the laboratory",
+            (_, AbsentReason::Pending) => "not ready yet",
+            (_, AbsentReason::Unknown) => "no value sent",
         }
         .to_owned(),
         Value::Attachment { index } => {

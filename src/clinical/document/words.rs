@@ -90,7 +90,7 @@ pub(crate) fn nhs_number(number: &str) -> String {
 }
 
 /// The unit as sent, with powers of ten set as people write them: `10*9/L` as `×10⁹/L`.
-pub(crate) fn unit(sent: &str) -> String {
+pub fn unit(sent: &str) -> String {
     power_of_ten(sent).unwrap_or_else(|| sent.to_owned())
 }
 

@@ -1,5 +1,6 @@
 //! What a new version of a report says otherwise than the one before.
 
+use crate::clinical::document::unit_in_words;
 use crate::clinical::lineage;
 use crate::clinical::model::Interpretation;
 use crate::clinical::model::LabResult;
@@ -69,22 +70,25 @@ fn crosses(old: (Read<'_>, &LabResult), new: (Read<'_>, &LabResult)) -> bool {
 
 /// Value, unit and status as a person compares them; a range that moved shows beside the value anyway.
 fn reading(result: &LabResult) -> String {
-    let value = match result.value.as_sent() {
-        "" => "no value",
-        sent => sent,
-    };
-    let unit = result.unit.as_ref().map_or_else(String::new, |unit| format!(" {}", unit.sent));
     // That a preliminary value became final is the report's news, not the result's.
     let status = match result.status {
-        ResultStatus::Cancelled | ResultStatus::EnteredInError => format!(" ({})", result.status.as_str()),
+        ResultStatus::Cancelled => Some("not measured"),
+        ResultStatus::EnteredInError => Some("withdrawn"),
         ResultStatus::Registered
         | ResultStatus::Preliminary
         | ResultStatus::Final
         | ResultStatus::Amended
         | ResultStatus::Corrected
-        | ResultStatus::Unknown => String::new(),
+        | ResultStatus::Unknown => None,
     };
-    format!("{value}{unit}{status}")
+    let unit =
+        result.unit.as_ref().map_or_else(String::new, |unit| format!(" {}", unit_in_words(&unit.sent)));
+    match (result.value.as_sent(), status) {
+        ("", Some(status)) => status.to_owned(),
+        ("", None) => "no value".to_owned(),
+        (value, Some(status)) => format!("{value}{unit}, {status}"),
+        (value, None) => format!("{value}{unit}"),
+    }
 }
 
 #[cfg(test)]
@@ -152,6 +156,6 @@ mod tests {
     fn a_value_taken_back_is_a_change_though_it_reads_the_same() {
         let (old, new) = (report(&[("HB", "121", "final")]), report(&[("HB", "121", "entered-in-error")]));
         let told = between(read(&old), read(&new));
-        assert_eq!(told.first().and_then(|it| it.new.as_deref()), Some("121 g/L (entered-in-error)"));
+        assert_eq!(told.first().and_then(|it| it.new.as_deref()), Some("121 g/L, withdrawn"));
     }
 }

@@ -14,7 +14,7 @@ use crate::journeys::potassium;
 use crate::journeys::sodium;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_critical_result_is_seen_while_cliniko_cannot_be_asked() {
+async fn trap_31_a_critical_result_is_seen_while_cliniko_cannot_be_asked() {
     let gateway = TestGateway::start().await;
     let clinician = gateway.sign_in(CLINIC, "clinician").await;
     let ordered = gateway.order(&clinician, "Ottoline", "Marmalade-Jones").await;

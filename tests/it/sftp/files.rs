@@ -153,7 +153,7 @@ async fn a_file_is_taken_when_its_marker_arrives() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_interrupted_upload_is_never_read_and_can_be_gone_on_with() {
+async fn trap_26_an_interrupted_upload_is_never_read_and_can_be_gone_on_with() {
     let mut gateway = start("").await;
     let laboratory = gateway.laboratory();
     let content: String = (0..1_000).map(|n| oru(&format!("S{n}"))).collect();

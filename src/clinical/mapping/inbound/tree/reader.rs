@@ -443,8 +443,10 @@ impl<'a, 'n> Reader<'a, 'n> {
     pub(super) fn gather(&mut self) {
         let mut gathered: Vec<(Diagnostic, usize, Vec<String>)> = Vec::new();
         for diagnostic in std::mem::take(&mut self.gaps.diagnostics) {
+            // Each result that is in no report is told by its own place: nothing else shows that it was sent.
             let same = gathered.iter_mut().find(|(it, ..)| {
                 it.code == diagnostic.code
+                    && it.code != code::RESULT_ALONE
                     && it.message == diagnostic.message
                     && it.severity == diagnostic.severity
             });
