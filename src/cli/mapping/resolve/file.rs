@@ -51,15 +51,15 @@ impl Edit {
         };
         let known = |text: &str| {
             let table = Table::parse(text, kind).ok()?;
-            table.find(&row.sent).map(|found| (found.line, found.target.clone()))
+            table.find(&row.sent).map(|found| found.target.clone())
         };
         let before = text.to_owned();
         match known(text) {
-            Some((_, target)) if target == meaning.target => {
+            Some(target) if target == meaning.target => {
                 return Ok(Self { path, after: before.clone(), before, lines: Vec::new() });
             }
-            Some((line, target)) => {
-                let message = format!("line {line} says already that `{}` is `{target}`", row.sent);
+            Some(target) => {
+                let message = format!("the table says already that `{}` is `{target}`", row.sent);
                 return Err(unwritable(message));
             }
             None => {}
@@ -68,7 +68,7 @@ impl Edit {
         let lines = new.lines(text, kind, remark).to_vec();
         let after = with_lines(text, &lines);
         match known(&after) {
-            Some((_, target)) if target == meaning.target => Ok(Self { path, before, after, lines }),
+            Some(target) if target == meaning.target => Ok(Self { path, before, after, lines }),
             _ => Err(unwritable(format!("`{}` cannot be written as a row of this table", row.sent))),
         }
     }
@@ -172,6 +172,6 @@ mod tests {
         let path = Path::new("codes.csv");
         assert_eq!(edit(path, "NA", "2951-2").map(|it| it.lines), Ok(Vec::new()));
         let told = edit(path, "NA", "2823-3").err().unwrap();
-        assert!(told.starts_with("M223 line 2 says already"), "{told}");
+        assert!(told.starts_with("M223 the table says already"), "{told}");
     }
 }
