@@ -111,7 +111,11 @@ mod tests {
 
     #[test]
     fn a_number_in_another_unit_than_was_sent_is_never_given_that_units_name() {
-        let unit = Unit { sent: "g/dL".into(), ucum: Some("g/L".into()), factor: crate::clinical::model::Number::parse("10") };
+        let unit = Unit {
+            sent: "g/dL".into(),
+            ucum: Some("g/L".into()),
+            factor: crate::clinical::model::Number::parse("10"),
+        };
         let sent = json!({"kind": "quantity", "sent": "14.5", "number": "145.0"});
         let found = written(sent, Some(&unit));
         assert!(found.contains("145.0") && found.contains("g/L") && !found.contains("g/dL"), "{found}");
