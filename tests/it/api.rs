@@ -411,7 +411,6 @@ async fn every_answer_has_the_security_headers_and_the_pages_need_no_inline_styl
         ("/health/ready", 200),
         ("/metrics", 200),
         ("/api/v1/openapi.json", 200),
-        ("/inbound/openapi.json", 200),
         ("/api/v1/cases", 401),
         ("/nothing", 404),
     ] {
