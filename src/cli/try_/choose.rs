@@ -8,12 +8,14 @@ use crate::clinical::mapping::language::Format;
 use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
 use crate::diagnostic::nearest;
-use crate::formats::hl7v2;
 
 /// The name under which no laboratory is meant, but each file's own format.
 pub(super) const BY_CONTENT: &str = "auto";
 /// The mapping of any conformant HL7 v2; those of the other formats are named after it.
 pub(super) const STANDARD: &str = "standard";
+
+/// The namespace of HL7 v2 in XML; any other XML is taken for FHIR's.
+const V2_XML: &[u8] = b"urn:hl7-org:v2xml";
 
 /// Whose mapping reads what.
 pub(super) enum Choice<'a> {
@@ -54,10 +56,12 @@ impl<'a> Choice<'a> {
 /// What a file is by how it begins; a table shows by its name alone.
 fn format_of(path: &Path, bytes: &[u8]) -> Format {
     let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes).trim_ascii_start();
+    let holds = |text: &[u8]| memchr::memmem::find(bytes, text).is_some();
     let is_named = |ending: &str| path.extension().is_some_and(|it| it.eq_ignore_ascii_case(ending));
     match text.first() {
-        Some(b'<') if !hl7v2::xml::looks_like_xml(bytes) => Format::Fhir,
-        Some(b'{') if memchr::memmem::find(bytes, b"\"resourceType\"").is_some() => Format::Fhir,
+        Some(b'<') if holds(V2_XML) => Format::Hl7v2,
+        Some(b'<') => Format::Fhir,
+        Some(b'{') if holds(b"\"resourceType\"") => Format::Fhir,
         Some(b'{' | b'[') => Format::Json,
         _ if ["MSH", "FHS", "BHS"].iter().any(|name| text.starts_with(name.as_bytes())) => Format::Hl7v2,
         _ if is_named("csv") || is_named("tsv") => Format::Csv,

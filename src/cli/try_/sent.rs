@@ -188,7 +188,7 @@ fn of_table(mapping: &Mapping, raw: &[u8]) -> BTreeSet<String> {
     let columns = mapping.value_columns();
     let mut found = BTreeSet::new();
     for row in rows.filter(|row| !is_blank(row)) {
-        let line = row.position().map_or(0, csv::Position::line);
+        let line = line_of(raw, row.position().map_or(0, csv::Position::byte));
         if columns.is_empty() {
             found.insert(format!("line {line}"));
             continue;
@@ -201,6 +201,15 @@ fn of_table(mapping: &Mapping, raw: &[u8]) -> BTreeSet<String> {
         }
     }
     found
+}
+
+/// The line on which a row begins, whatever ends the lines before it.
+fn line_of(raw: &[u8], byte: u64) -> usize {
+    let from = usize::try_from(byte).unwrap_or(raw.len());
+    let ends = raw.iter().skip(from).take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    let before = raw.get(..from + ends).unwrap_or(raw);
+    let pairs = memchr::memmem::find_iter(before, b"\r\n").count();
+    1 + memchr::memchr2_iter(b'\r', b'\n', before).count() - pairs
 }
 
 fn is_blank(row: &csv::ByteRecord) -> bool {

@@ -29,8 +29,14 @@ impl Results {
         let read: BTreeSet<String> =
             reports.iter().flat_map(Report::results).map(|result| plain(&result.id.to_string())).collect();
         let told: Vec<String> = diagnostics.iter().map(|it| plain(&it.position)).collect();
+        // An Observation that no report refers to is named with all that is in it.
+        let alone = diagnostics.iter().filter(|it| it.code.as_str() == "F021").map(|it| plain(&it.position));
+        let alone: Vec<String> = alone.collect();
         let missing: Vec<&String> = sent.difference(&read).collect();
-        let named = missing.iter().filter(|place| told.iter().any(|it| is_within(it, place))).count();
+        let is_named = |place: &str| {
+            told.iter().any(|it| is_within(it, place)) || alone.iter().any(|it| is_within(place, it))
+        };
+        let named = missing.iter().filter(|place| is_named(place)).count();
         Self { sent: sent.len(), read: sent.len() - missing.len(), named, lost: missing.len() - named }
     }
 
