@@ -195,10 +195,11 @@ impl<'a> Compiler<'a> {
             compiler.has_columns = false;
         });
         // After the rules of the section, from which a column's take what they do not say.
-        let of_columns =
-            |layer: &&'a Layer<'a>| Some((*layer, section_of(layer.table(), "result")?.get("column")?));
+        let layers = self.layers;
+        let columns =
+            layers.iter().find_map(|it| Some((it, section_of(it.table(), "result")?.get("column")?)));
         if self.format.is_tree()
-            && let Some((layer, node)) = self.layers.iter().find_map(|it| of_columns(&it))
+            && let Some((layer, node)) = columns
         {
             self.enter(layer);
             mapping.columns = self.columns(node, &mapping);

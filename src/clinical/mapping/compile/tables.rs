@@ -164,7 +164,7 @@ impl Compiler<'_> {
     /// The table of this name: of `[tables]`, of the laboratory's own folder, beside the file that names it, or
     /// `<lab>/<file>` for another laboratory's.
     fn resolve(&mut self, name: &str, kind: TableKind, at: Range<usize>) -> Option<(String, Arc<Table>)> {
-        if let Some(named) = self.named.iter_mut().find(|it| it.name == name) {
+        if let Some(named) = self.named.iter().find(|it| it.name == name) {
             self.used.insert(format!("[tables.{name}]"));
             return named.table.clone().map(|table| (named.shown.clone(), table));
         }
