@@ -66,8 +66,6 @@ enum Command {
     /// Be a Cliniko on the wire.
     #[command(subcommand)]
     Simulate(simulate::Command),
-    /// Mapping files: draft, check, test and explain them; what runs, and changing it.
-    Mapping(mapping::Arguments),
     /// The messages kept: list them, or show the journey of one.
     #[command(subcommand)]
     Message(message::Command),
@@ -196,7 +194,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Mapping(it) => mapping::run(&it, format),
         Command::Send(it) => send::run(&it, format),
         Command::Simulate(it) => simulate::run(&it, format),
-        Command::Mapping(it) => mapping::run(&it, format),
         Command::Message(it) => message::run(&it, format),
         Command::Audit(it) => audit::run(&it, format),
         Command::Clinic(it) => clinic::run(&it, format),

@@ -113,8 +113,7 @@ fn walk(path: &Path, depth: usize, formats: &[Format], paths: &mut Vec<PathBuf>)
 }
 
 /// Whether a file of a folder is meant; one that cannot be read is, so that it is told.
-fn holds_messages(path: &Path, format: Option<Format>) -> bool {
-    let Some(format) = format else { return true };
+fn holds_messages(path: &Path, format: Format) -> bool {
     let endings: &[&str] = match format {
         Format::Csv => &["csv", "tsv"],
         Format::Fhir => &["json", "xml"],
@@ -178,7 +177,7 @@ mod tests {
             .collect();
         assert_eq!(names, ["a.hl7", "b/1.hl7", "b/2.hl7", "missing.hl7"]);
         let skip = ["1.hl".to_owned()];
-        let some = chosen(&[folder.path().to_owned()], None, &skip).map(|it| it.given);
+        let some = chosen(&[folder.path().to_owned()], &[], &skip).map(|it| it.given);
         assert_eq!(some.collect::<Vec<_>>(), [folder.path(), folder.path()]);
         assert_eq!(files.iter().filter(|it| it.bytes.is_err()).count(), 1);
     }

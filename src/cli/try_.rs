@@ -77,7 +77,8 @@ pub(crate) fn run(arguments: &Arguments, format: Format) -> super::Result {
     let clock = SystemClock::new();
     for file in files::chosen(&arguments.files, &choice.formats(), &arguments.skip) {
         let (name, given) = (file.path.display().to_string(), file.given.display().to_string());
-        let read = file.bytes.and_then(|bytes| Ok((choice.mapping(&file.path, &bytes).map_err(|it| *it)?, bytes)));
+        let read =
+            file.bytes.and_then(|bytes| Ok((choice.mapping(&file.path, &bytes).map_err(|it| *it)?, bytes)));
         match read {
             Err(problem) => {
                 let message = Message::unreadable(problem);
@@ -85,8 +86,12 @@ pub(crate) fn run(arguments: &Arguments, format: Format) -> super::Result {
                 show.message(&name, 0, &message);
             }
             Ok((mapping, bytes)) => {
-                let reader =
-                    Reader { mapping, compiled: &compiled, stage: arguments.stage, counts: arguments.summary };
+                let reader = Reader {
+                    mapping,
+                    compiled: &compiled,
+                    stage: arguments.stage,
+                    counts: arguments.summary,
+                };
                 for (index, message) in messages(&reader, &bytes, &clock).enumerate() {
                     summary.count((&given, mapping.lab()), index, &message);
                     show.message(&name, index, &message);

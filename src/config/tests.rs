@@ -68,7 +68,7 @@ fn the_example_laboratory_in_the_comments_is_valid() {
     assert_eq!(config.feeds.for_sender("LAB|FAC").unwrap().name, "standard-mllp");
     assert!(config.feeds.for_sender("LAB|OTHER").is_none());
     let [(feed, poll)] = config.polls.as_slice() else { panic!("one feed fetches") };
-    assert_eq!((feed.name.as_str(), poll.address.as_str()), ("standard-files", "sftp.lab.example:22"));
+    assert_eq!((feed.name.as_str(), poll.login.address.as_str()), ("standard-files", "sftp.lab.example:22"));
 }
 
 #[test]

@@ -34,6 +34,7 @@ use crate::pipeline::Pipeline;
 use crate::pipeline::feeds::Feeds;
 use crate::pipeline::holds;
 use crate::pipeline::holds::Desk;
+use crate::pipeline::holds::Which;
 use crate::pipeline::sessions;
 use crate::pipeline::shutdown::Shutdown;
 use crate::store;
@@ -78,7 +79,7 @@ impl State {
                 store: &self.store,
                 clock: self.clock.as_ref(),
                 feeds: &self.feeds,
-                catalog: self.catalog.as_deref(),
+                mappings: Which::Own(self.catalog.as_deref()),
                 wake: None,
             },
         }

@@ -25,6 +25,7 @@ use crate::pipeline::Wake;
 use crate::pipeline::feeds::Feeds;
 use crate::pipeline::intake::again;
 use crate::pipeline::intake::again::Again;
+use crate::pipeline::mappings::Mappings;
 use crate::pipeline::records::MessageId;
 use crate::pipeline::records::job;
 use crate::pipeline::records::job::Job;
@@ -50,16 +51,24 @@ pub struct Desk<'a> {
     pub store: &'a Store,
     pub clock: &'a dyn Clock,
     pub feeds: &'a Feeds,
-    /// None for a command whose mappings do not compile.
-    pub catalog: Option<&'a Catalog>,
+    pub mappings: Which<'a>,
     /// None where no lane runs: what waits is read at the next start.
     pub wake: Option<&'a Wake>,
 }
 
+/// The mappings that a message is decided anew by.
+#[derive(Debug, Clone, Copy)]
+pub enum Which<'a> {
+    /// Those of a command; none where they do not compile.
+    Own(Option<&'a Catalog>),
+    /// What the running gateway serves with.
+    Serving(&'a Mappings),
+}
+
 impl<'a> From<&'a Pipeline> for Desk<'a> {
     fn from(pipeline: &'a Pipeline) -> Self {
-        let Pipeline { store, clock, feeds, catalog, wake, .. } = pipeline;
-        Self { store, clock: clock.as_ref(), feeds, catalog: Some(catalog), wake: Some(wake) }
+        let Pipeline { store, clock, feeds, mappings, wake, .. } = pipeline;
+        Self { store, clock: clock.as_ref(), feeds, mappings: Which::Serving(mappings), wake: Some(wake) }
     }
 }
 

@@ -79,7 +79,7 @@ impl Coverage {
             Status::Held => self.held += 1,
             Status::Rejected => self.rejected += 1,
         }
-        let Ledger { entries, uses, asked, unread } = &reading.ledger;
+        let Ledger { entries, uses, asked, unread, .. } = &reading.ledger;
         for it in uses {
             *self.uses.entry(it.rule).or_default() += 1;
         }

@@ -273,8 +273,30 @@ impl Mapping {
         self.ignores.get(ignore).map(|it| it.path.to_string())
     }
 
+    /// Of a table whose rows are patients, the columns of results; none where each row is a result.
+    pub fn value_columns(&self) -> Vec<String> {
+        let value = |column: &Column| {
+            let (_, id) = column.rules.iter().find(|(field, _)| *field == Field::ResultValue)?;
+            first_name(self.rule(*id)?)
+        };
+        self.columns.iter().filter_map(value).collect()
+    }
+
+    /// The member of a result in which its value stands.
+    pub fn value_member(&self) -> Option<String> {
+        first_name(self.of(Field::ResultValue)?.1)
+    }
+
     pub(super) fn of(&self, field: Field) -> Option<(RuleId, &Rule)> {
         let id = (*self.by_field.get(field as usize)?)?;
         Some((id, self.rule(id)?))
+    }
+}
+
+/// The name with which the path of a rule into a tree begins.
+fn first_name(rule: &Rule) -> Option<String> {
+    match rule.sources.first()? {
+        Path::Hl7v2(_) => None,
+        Path::Tree(path) => path.names().next().map(str::to_owned),
     }
 }

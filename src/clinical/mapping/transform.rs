@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn no_text_grows_without_bound() {
         let by = "x".repeat(64);
-        let long = changed("x", &[("replace", "x", &by, 0); 8]);
+        let long = changed("x", &[("replace", "x", by.as_str(), 0); 8]);
         assert!(long.len() <= TEXT_BYTES_MAX, "{}", long.len());
     }
 

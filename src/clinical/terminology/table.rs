@@ -194,6 +194,11 @@ impl Table {
         rows.all().find(|row| row.days.as_ref().is_none_or(|days| days.hold(on)))
     }
 
+    /// Every row for a code or unit as sent, on whatever days they hold.
+    pub fn all(&self, sent: &str) -> impl Iterator<Item = &Row> {
+        self.rows.get(normalised(self.kind, sent.trim()).as_str()).into_iter().flat_map(Rows::all)
+    }
+
     /// Whether it has the spelling, on whatever day.
     pub fn has(&self, sent: &str) -> bool {
         self.rows.contains_key(normalised(self.kind, sent.trim()).as_str())

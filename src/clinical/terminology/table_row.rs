@@ -15,7 +15,7 @@ impl NewRow<'_> {
     /// The lines to add: a remark, and the row with the columns of the table's header. No line ends in a line end.
     pub fn lines(&self, text: &str, kind: TableKind, remark: &str) -> [String; 2] {
         let mut data = text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
-        let header = data.next().map_or_else(|| kind.header().join(","), str::to_owned);
+        let header = data.next().map_or_else(|| kind.header(), str::to_owned);
         let quotes_all = data.next_back().is_some_and(|line| line.trim_start().starts_with('"'));
         let cell = |column: &str| {
             let text = match column.trim().trim_matches('"') {
@@ -61,7 +61,7 @@ mod tests {
         let longer = with_lines(text, &row.lines(text, kind, "resolved"));
         assert!(longer.starts_with(text), "nothing that is there changes");
         let table = Table::parse(&longer, kind).unwrap();
-        assert_eq!(table.find(row.sent).unwrap().target, row.target);
+        assert_eq!(table.find(row.sent, None).unwrap().target, row.target);
         longer[text.len()..].to_owned()
     }
 

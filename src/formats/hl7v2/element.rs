@@ -110,8 +110,7 @@ impl fmt::Debug for Segment<'_> {
 pub fn byte_ranges(message: &Message<'_>, elements: &[Element<'_>]) -> Vec<Range<usize>> {
     let body = message.bytes.get(message.text_start..).unwrap_or_default();
     let borrowed = matches!(message.text, Cow::Borrowed(_));
-    let places: Vec<usize> =
-        elements.iter().flat_map(|it| [it.start as usize, it.end as usize]).collect();
+    let places: Vec<usize> = elements.iter().flat_map(|it| [it.start as usize, it.end as usize]).collect();
     let offsets = charset::byte_offsets(message.charset, body, borrowed, &places);
     let pairs = offsets.chunks_exact(2).map(|pair| match pair {
         [start, end] => message.text_start + start..message.text_start + end,

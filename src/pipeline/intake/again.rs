@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::diagnostic::Diagnostic;
 use crate::formats::hl7v2;
 use crate::pipeline::holds::Desk;
+use crate::pipeline::holds::Which;
 use crate::pipeline::intake::Content;
 use crate::pipeline::intake::acknowledge;
 use crate::pipeline::intake::content;
@@ -42,13 +43,21 @@ pub(in crate::pipeline) enum Again {
 
 /// Decides about a kept message as if it arrived now.
 pub(in crate::pipeline) fn decide(
-    Desk { store, clock, feeds, catalog, .. }: Desk<'_>,
+    Desk { store, clock, feeds, mappings, .. }: Desk<'_>,
     id: MessageId,
     before: &Standing,
 ) -> Result<Again, store::Error> {
     let kept = message::load(store, id, &before.scope())?;
     let kept = kept.ok_or(store::Error::Damaged { table: Table::Messages })?;
     let feed = before.feed.as_deref().and_then(|name| feeds.named(name));
+    let serving = match mappings {
+        Which::Own(_) => None,
+        Which::Serving(mappings) => Some(mappings.now()),
+    };
+    let catalog = match mappings {
+        Which::Own(catalog) => catalog,
+        Which::Serving(_) => serving.as_ref().map(|it| &it.catalog),
+    };
     let format = feed.map_or(Format::Hl7v2, |feed| content::format_again(feed, catalog, &kept.raw));
     if let Some(feed) = feed.filter(|_| format != Format::Hl7v2) {
         let mapping = catalog.and_then(|it| it.lab(&feed.mapping));

@@ -15,7 +15,10 @@ pub fn problems(feeds: &Feeds, catalog: &Catalog) -> Vec<Diagnostic> {
 }
 
 /// Every feed whose door takes another format than its mapping reads.
-pub(super) fn mismatches<'a>(feeds: &'a Feeds, catalog: &'a Catalog) -> impl Iterator<Item = Diagnostic> + 'a {
+pub(super) fn mismatches<'a>(
+    feeds: &'a Feeds,
+    catalog: &'a Catalog,
+) -> impl Iterator<Item = Diagnostic> + 'a {
     feeds.iter().filter_map(|feed| unreadable(feed, catalog.lab(&feed.mapping)?.format()))
 }
 

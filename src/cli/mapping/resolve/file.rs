@@ -51,7 +51,7 @@ impl Edit {
         };
         let known = |text: &str| {
             let table = Table::parse(text, kind).ok()?;
-            table.find(&row.sent).map(|found| found.target.clone())
+            table.find(&row.sent, None).map(|found| found.target.clone())
         };
         let before = text.to_owned();
         match known(text) {

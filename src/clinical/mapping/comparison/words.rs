@@ -86,7 +86,10 @@ const fn absent(reason: AbsentReason) -> &'static str {
 }
 
 pub(super) fn unit(it: Option<&Unit>) -> Option<String> {
-    let Unit { sent, ucum } = it?;
+    let Unit { sent, ucum, factor } = it?;
+    if let (Some(ucum), Some(factor)) = (ucum, factor) {
+        return Some(format!("{sent} (UCUM {ucum}, times {factor})"));
+    }
     Some(match ucum {
         Some(ucum) if ucum == sent => sent.clone(),
         Some(ucum) => format!("{sent} (UCUM {ucum})"),

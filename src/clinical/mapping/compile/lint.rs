@@ -45,7 +45,7 @@ impl Compiler<'_> {
             found.extend(unknown_constant(rule));
             if let Lookup::Tables(tables) = &rule.lookup {
                 for (place, (shown, table)) in tables.iter().enumerate() {
-                    found.extend(self.rows(rule, shown, table, tables.get(..place).unwrap_or_default()));
+                    found.extend(self.rows_of(rule, shown, table, tables.get(..place).unwrap_or_default()));
                 }
             }
         }
@@ -65,7 +65,7 @@ impl Compiler<'_> {
     }
 
     /// What is wrong with the rows of one table, given those that are asked before it.
-    fn rows(
+    fn rows_of(
         &self,
         rule: &Rule,
         shown: &str,

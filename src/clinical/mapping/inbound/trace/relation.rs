@@ -13,12 +13,16 @@ use crate::clinical::terminology::coding_system;
 pub(super) fn of(rule: &Rule, leaf: &Leaf, rest: &str, text: &str) -> Option<How> {
     match &rule.lookup {
         Lookup::Tables(tables) if is_of_table(rest) => {
-            let row = tables.iter().find_map(|(file, table)| Some((file, table.find(text)?)));
-            if let Some((file, row)) = row
-                && (says(row.display.as_deref(), leaf)
+            let looked_up = rule.changed(text);
+            // Which of several dated rows it was, the value itself shows.
+            let mut rows =
+                tables.iter().flat_map(|(file, table)| table.all(&looked_up).map(move |row| (file, row)));
+            let row = rows.find(|(_, row)| {
+                says(row.display.as_deref(), leaf)
                     || says(Some(&row.target), leaf)
-                    || leaf.text == System::LOINC)
-            {
+                    || leaf.text == System::LOINC
+            });
+            if let Some((file, row)) = row {
                 return Some(How::Row {
                     file: file.clone(),
                     line: row.line,
@@ -29,7 +33,8 @@ pub(super) fn of(rule: &Rule, leaf: &Leaf, rest: &str, text: &str) -> Option<How
             }
         }
         Lookup::Map(entries) if leaf.member != "sex_sent" => {
-            if let Some((from, to)) = entries.iter().find(|(from, _)| from == text) {
+            let looked_up = rule.changed(text);
+            if let Some((from, to)) = entries.iter().find(|(from, _)| *from == looked_up) {
                 return Some(How::Entry { from: from.clone(), to: to.clone() });
             }
         }
@@ -37,6 +42,9 @@ pub(super) fn of(rule: &Rule, leaf: &Leaf, rest: &str, text: &str) -> Option<How
     }
     if leaf.text == text || leaf.text.trim() == text {
         return Some(How::AsSent);
+    }
+    if rule.changed(text) == leaf.text.as_str() {
+        return Some(How::Derived("the text as sent, after the rule's transforms"));
     }
     if rest.ends_with(".system") && coding_system::uri(text).is_some_and(|it| it.0 == leaf.text) {
         return Some(How::Derived("the public name of the coding system that was sent"));
