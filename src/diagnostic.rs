@@ -195,10 +195,19 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     let limit = (name.chars().count() / 3).clamp(1, 3);
     known
         .into_iter()
-        .map(|candidate| (edit_distance(name, candidate), candidate))
+        .map(|candidate| {
+            (if is_swap(name, candidate) { 1 } else { edit_distance(name, candidate) }, candidate)
+        })
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
+}
+
+/// Whether two letters changed places, as fingers do it: `tabel`.
+fn is_swap(a: &str, b: &str) -> bool {
+    let differing: Vec<(char, char)> = a.chars().zip(b.chars()).filter(|(a, b)| a != b).collect();
+    a.chars().count() == b.chars().count()
+        && matches!(differing.as_slice(), [(a1, b1), (a2, b2)] if a1 == b2 && a2 == b1)
 }
 
 /// Levenshtein's distance, in characters.
@@ -241,5 +250,6 @@ mod tests {
         let known = ["filler_number", "order_number", "time_zone"];
         assert_eq!(nearest("filer_number", known), Some("filler_number"));
         assert_eq!(nearest("patient", known), None);
+        assert_eq!(nearest("tabel", ["table", "label"]), Some("table"), "two letters that changed places");
     }
 }

@@ -10,6 +10,7 @@ use crate::clinical::mapping::compile;
 use crate::clinical::mapping::outbound;
 use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
+use crate::diagnostic::has_errors;
 
 /// Where the outbound mapping stands in the mapping folder, and the name it is checked under.
 pub const OUTBOUND_FILE: &str = "cliniko/mapping.toml";
@@ -49,7 +50,8 @@ pub fn check(files: &BTreeMap<String, String>, names: &[String]) -> Result<Vec<C
         used.extend(compiled.used);
         checked.push(Checked { name: lab.to_owned(), diagnostics: compiled.diagnostics });
     }
-    for it in &mut checked {
+    // A file with mistakes may not have come to the rule that asks.
+    for it in checked.iter_mut().filter(|it| !has_errors(&it.diagnostics)) {
         it.diagnostics.extend(unread_files(files, &it.name, &used));
     }
     if let Some(text) = files.get(OUTBOUND_FILE) {

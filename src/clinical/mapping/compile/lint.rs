@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::clinical::mapping::compile::Compiler;
 use crate::clinical::mapping::compile::Read;
+use crate::clinical::mapping::language::Format;
 use crate::clinical::mapping::plan::Lookup;
 use crate::clinical::mapping::plan::Mapping;
 use crate::clinical::mapping::plan::Path;
@@ -131,6 +132,24 @@ impl Compiler<'_> {
         Source { file: shown, text }.line(row.line, 1, length, label)
     }
 
+    /// Whether a path always reads all that another names. A bare name of FHIR or JSON is ignored wherever it stands.
+    fn covers(&self, read: &Path, ignored: &Path) -> bool {
+        match (read, ignored) {
+            (Path::Hl7v2(read), Path::Hl7v2(ignored)) => {
+                ignored.field.is_some()
+                    && read.segment() == ignored.segment()
+                    && read.field == ignored.field
+                    && read.repetition.is_none()
+            }
+            (read, Path::Tree(tree)) => {
+                let is_one_place =
+                    self.format == Format::Csv || tree.is_anchored() || tree.root_type().is_some();
+                is_one_place && read == ignored
+            }
+            _ => false,
+        }
+    }
+
     /// An ignored path that is read all the same, or was ignored before.
     fn ignores_of_what_is_read(&self, mapping: &Mapping) -> Vec<Diagnostic> {
         let mut found = Vec::new();
@@ -139,7 +158,7 @@ impl Compiler<'_> {
                 let rule = mapping.rules.get(read.number);
                 let always =
                     rule.is_some_and(|rule| rule.more.as_ref().is_none_or(|more| more.when.is_empty()));
-                always && covers(&read.path, &ignore.path)
+                always && self.covers(&read.path, &ignore.path)
             });
             let mut tell = |message: String, help: String, label: &str| {
                 let span = Span { label: label.to_owned(), ..ignore.span.clone() };
@@ -212,19 +231,6 @@ fn twice(read: &Read, earlier: &[Read]) -> Option<Diagnostic> {
             .spanning(span)
             .help("take one of the two out, or name another path"),
     )
-}
-
-/// Whether a path always reads the whole field that another names.
-fn covers(read: &Path, ignored: &Path) -> bool {
-    match (read, ignored) {
-        (Path::Hl7v2(read), Path::Hl7v2(ignored)) => {
-            ignored.field.is_some()
-                && read.segment() == ignored.segment()
-                && read.field == ignored.field
-                && read.repetition.is_none()
-        }
-        (read, ignored) => read == ignored,
-    }
 }
 
 /// Entries of a map that no text can be.
