@@ -36,7 +36,7 @@ impl Results {
         let is_named = |place: &str| {
             told.iter().any(|it| is_within(it, place)) || alone.iter().any(|it| is_within(place, it))
         };
-        let named = missing.iter().filter(|place| is_named(place)).count();
+        let named = missing.iter().filter(|place| is_named(place.as_str())).count();
         Self { sent: sent.len(), read: sent.len() - missing.len(), named, lost: missing.len() - named }
     }
 
