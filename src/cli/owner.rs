@@ -95,6 +95,8 @@ impl Owner {
                 .body(Full::from(serde_json::to_vec(body).context("the request cannot be written")?)),
             None => request.body(Full::default()),
         };
+        // The connection takes the next request a moment after the last answer was read.
+        self.0.ready().await.context("the gateway broke off")?;
         self.0.send_request(request?).await.context("the gateway did not answer")
     }
 

@@ -189,7 +189,7 @@ fn try_counts_when_asked_for_a_summary() {
         (&summary["mapped"], &summary["rejected"], &summary["reasons"]["H103"]),
         (&1.into(), &1.into(), &1.into())
     );
-    assert_eq!((&summary["results"]["obx"], &summary["results"]["lost"]), (&1.into(), &0.into()));
+    assert_eq!((&summary["results"]["sent"], &summary["results"]["lost"]), (&1.into(), &0.into()));
     assert_eq!(summary["readable"]["permille"], 1000);
     let table = text(&place.run(&["try", "--summary", "in"]).stdout);
     assert!(table.contains("H103 Not a result message") && table.contains("100.0 %"), "{table}");

@@ -247,7 +247,8 @@ fn trap_13_a_result_without_status_takes_the_orders_only_where_both_tables_agree
     }
     for differs in ["A", "R", "S", "I", "O", "M", "Q", ""] {
         let reading = message(differs);
-        check(&reading, Status::Held, &["M110"]);
+        let code = if differs.is_empty() { "M110" } else { "M111" };
+        check(&reading, Status::Held, &[code]);
         assert_eq!(results(&reading)[0].status, ResultStatus::Unknown, "{differs}");
     }
     assert_eq!(message("C").reports[0].status, ReportStatus::Corrected);

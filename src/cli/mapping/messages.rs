@@ -37,10 +37,10 @@ pub(crate) struct Source {
     #[arg(long)]
     stored: bool,
     /// Of the kept, only those received since: a date (UTC) or a time such as 2026-03-01T09:30:00Z.
-    #[arg(long, value_name = "TIME", requires = "stored", value_parser = message::since)]
+    #[arg(long, value_name = "TIME", requires = "stored", conflicts_with = "files", value_parser = message::since)]
     since: Option<Timestamp>,
     /// Of the kept, only those that came by this feed.
-    #[arg(long, value_name = "FEED", requires = "stored", value_parser = message::slug)]
+    #[arg(long, value_name = "FEED", requires = "stored", conflicts_with = "files", value_parser = message::slug)]
     feed: Option<String>,
     /// The laboratory whose mapping reads the files; of the kept, only those of this laboratory's feeds.
     #[arg(long, value_name = "LAB", value_parser = message::slug)]

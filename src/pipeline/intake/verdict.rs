@@ -157,7 +157,7 @@ impl Verdict {
 
 impl Reason {
     fn diagnostic(&self) -> Diagnostic {
-        let position = self.location.map(|it| it.to_string()).unwrap_or_default();
+        let position = self.location.map_or_else(|| "line 1".to_owned(), |it| it.to_string());
         Diagnostic::error(self.code.clone(), self.text.clone()).at(position).help(self.help)
     }
 }

@@ -68,7 +68,9 @@ pub(super) fn sections(lab: &str, samples: &[&[u8]], catalog: &Catalog, tightnes
     ];
     let Some(template) = catalog.lab(TEMPLATE) else { return Sections { page, questions } };
     for section in SECTIONS {
-        let rules: Vec<&Rule> = template.rules.iter().filter(|it| section_of(it) == section).collect();
+        let mut rules: Vec<&Rule> = template.rules.iter().filter(|it| section_of(it) == section).collect();
+        // Of alternatives the first says what the field usually is.
+        rules.dedup_by_key(|it| &it.name);
         let mut lines = Page::default();
         if section == "report" {
             seen.time_zone(&mut lines);

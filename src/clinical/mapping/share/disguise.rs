@@ -182,6 +182,12 @@ impl Disguise<'_> {
                 *slot = letter;
             }
         }
+        // What a spreadsheet made of a long number stays one, or the copy would hide that fault.
+        if let Some(at) = exponent(&text)
+            && let (Some(slot), Some(sent)) = (others.get_mut(at), text.chars().nth(at))
+        {
+            *slot = sent;
+        }
         self.put_all(message, leaf, &others, copy)
     }
 
@@ -209,6 +215,14 @@ impl Disguise<'_> {
         leaf.treatment == Treatment::Reference
             && (REFERENCE_WORDS.contains(&word) || self.types.iter().any(|it| it == word))
     }
+}
+
+/// Where the `E` of a number such as `1.23E+11` stands, in characters.
+fn exponent(text: &str) -> Option<usize> {
+    let (mantissa, power) = text.trim_end().split_once(['E', 'e'])?;
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
+    let is_number = mantissa.trim_start().split(['.', ',']).all(is_digits);
+    (is_number && is_digits(power.trim_start_matches(['+', '-']))).then(|| mantissa.chars().count())
 }
 
 /// `MR`, `PRN`, `HOME`: the words of HL7's tables 0190, 0200, 0201, 0202 and 0203.
