@@ -175,8 +175,8 @@ impl Colours {
     /// `value at OBX[3] result.value (Haemoglobin): 5.1 → 51`
     fn change(self, change: &Change) -> String {
         let test = change.test.as_deref().map(|it| format!(" ({})", output::tame(it))).unwrap_or_default();
-        let side = |text: &Option<String>, shade| match text {
-            Some(text) => self.paint(&output::tame(text), shade),
+        let side = |value: &Option<String>, shade| match value {
+            Some(value) => self.paint(&output::tame(value), shade),
             None => "nothing".to_owned(),
         };
         let place = if change.at.is_empty() { String::new() } else { format!(" at {}", change.at) };

@@ -156,6 +156,12 @@ pub(super) struct More {
 }
 
 impl Rule {
+    /// The canonical field it fills; none for an extra, which has a name of the mapping's own.
+    pub(super) fn field(&self) -> Option<Field> {
+        let (section, name) = self.name.split_once('.')?;
+        Field::find(section, name.strip_prefix("column.").unwrap_or(name))
+    }
+
     /// The text that is looked up or read, of one as sent.
     pub(super) fn changed<'t>(&self, sent: &'t str) -> Cow<'t, str> {
         match &self.more {

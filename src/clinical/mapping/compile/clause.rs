@@ -37,8 +37,8 @@ impl Compiler<'_> {
             self.missing(node.span(), "path", "path = \"OBX-2\"");
             return None;
         };
-        let text = self.string(path, "path")?;
-        let path = self.field_path(text, &path.span())?;
+        let spelling = self.string(path, "path")?;
+        let path = self.field_path(spelling, &path.span())?;
         let tests: Vec<_> = table.iter().filter(|(key, _)| key.get_ref().as_ref() != "path").collect();
         let [(key, value)] = tests.as_slice() else {
             let message = "a condition asks one thing of its path";

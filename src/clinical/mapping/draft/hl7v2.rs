@@ -200,7 +200,7 @@ impl Seen {
         let filled: Vec<String> =
             rule.sources.iter().filter(|it| self.count(it) > 0).map(ToString::to_string).collect();
         let name = rule.name.rsplit('.').next().unwrap_or_default();
-        let field = rule.name.split_once('.').and_then(|(section, name)| Field::find(section, name));
+        let field = rule.field();
         let needed = [Field::FillerNumber, Field::ResultCode, Field::ResultValue, Field::ResultStatus];
         if filled.is_empty() && !field.is_some_and(|it| needed.contains(&it)) {
             return;

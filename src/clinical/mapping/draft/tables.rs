@@ -208,10 +208,10 @@ impl Test {
             return Suggestion::Row { target: code.to_owned(), display, why };
         }
         let names: BTreeSet<String> = self.names.words().chain([code]).map(plain).collect();
-        let named: Vec<&Analyte<'_>> =
+        let candidates: Vec<&Analyte<'_>> =
             analytes.iter().filter(|it| it.aliases.iter().any(|alias| names.contains(alias))).collect();
         let fits = |it: &&&Analyte<'_>| it.has_units(&units, ucum_of);
-        match (named.as_slice(), named.iter().filter(fits).collect::<Vec<_>>().as_slice()) {
+        match (candidates.as_slice(), candidates.iter().filter(fits).collect::<Vec<_>>().as_slice()) {
             (_, [one]) => Suggestion::Row {
                 target: one.loinc.to_owned(),
                 display: one.name.to_owned(),

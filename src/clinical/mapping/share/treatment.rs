@@ -64,8 +64,7 @@ impl Treatment {
 
 /// The kind of a rule; none for an extra, of which nothing is known.
 pub(super) fn kind_of(rule: &Rule) -> Option<(Field, Kind)> {
-    let (section, name) = rule.name.split_once('.')?;
-    let field = Field::find(section, name)?;
+    let field = rule.field()?;
     Some((field, field.kind()))
 }
 

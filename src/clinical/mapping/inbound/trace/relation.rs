@@ -97,8 +97,7 @@ pub(super) fn is_code(rule: &Rule) -> bool {
 }
 
 fn kind(rule: &Rule) -> Option<Kind> {
-    let (section, name) = rule.name.split_once('.')?;
-    Field::find(section, name).map(Field::kind)
+    rule.field().map(Field::kind)
 }
 
 /// Why a value that stands nowhere in the message as such is what it is.
