@@ -121,11 +121,7 @@ pub async fn start(
 ) -> Result<Running, Error> {
     // Looked at before it is read: what changes meanwhile is seen as a change.
     let watched = config.mappings_directory.clone().map(|it| (library::look(&it), it));
-    let mappings = mappings(config.mappings_directory.clone(), clock.now()).map_err(Error::Rejected)?;
-    let problems = pairing::problems(&config.feeds, &mappings.loaded().compiled.catalog);
-    if !problems.is_empty() {
-        return Err(Error::Rejected(problems));
-    }
+    let mappings = mappings_of(&config, clock.now()).map_err(Error::Rejected)?;
     let store = Arc::new(open(&config).await?);
     remember(&store, &mappings).await.context("cannot remember the mappings")?;
     let directory = config.store_directory;
@@ -192,6 +188,13 @@ pub async fn start(
         doors,
         lanes,
     })
+}
+
+/// The mappings of a configuration, if each of its feeds has one that can read it.
+fn mappings_of(config: &Config, now: Timestamp) -> Result<Mappings, Vec<Diagnostic>> {
+    let mappings = mappings(config.mappings_directory.clone(), now)?;
+    let problems = pairing::problems(&config.feeds, &mappings.loaded().compiled.catalog);
+    if problems.is_empty() { Ok(mappings) } else { Err(problems) }
 }
 
 /// Keeps the mappings, so that what they read can be read so again.

@@ -67,7 +67,7 @@ pub(crate) fn run(arguments: &Arguments, format: Format) -> super::Result {
         Verb::New(it) => new::run(it, format),
         Verb::Reload(it) => reload::run(it, format),
         Verb::Resolve(it) => resolve::run(it, format),
-        Verb::Schema(it) => schema::run(it),
+        Verb::Schema(it) => Ok(schema::run(it)),
         Verb::Share(it) => share::run(it, format),
         Verb::Test(it) => test::run(it, format),
     }

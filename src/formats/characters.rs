@@ -64,10 +64,8 @@ pub fn bytes_of(encoding: &'static Encoding, character: char) -> Option<Vec<u8>>
     }
     let mut buffer = [0; 4];
     let (bytes, _, unmappable) = encoding.encode(character.encode_utf8(&mut buffer));
-    let own = match bytes.as_ref() {
-        [0x1B, _, _, own @ .., 0x1B, _, _] => own,
-        own => own,
-    };
+    let bytes = bytes.as_ref();
+    let own = if let [0x1B, _, _, own @ .., 0x1B, _, _] = bytes { own } else { bytes };
     (!unmappable).then(|| own.to_vec())
 }
 

@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn a_line_is_read_back_as_it_was_meant() {
         let why = Diagnostic::error(Code::new("H106"), "a \\t that is no tab,\tand one that is").at("OBR[1]");
-        let written = line(2, "A\n\\n", Outcome::Rejected, false, &[why.clone()]);
+        let written = line(2, "A\n\\n", Outcome::Rejected, false, std::slice::from_ref(&why));
         let read = Line {
             number: 2,
             control_id: "A\n\\n".to_owned(),

@@ -26,8 +26,8 @@ fn mappings(place: &Place, changes: &[(&str, &str)]) {
     for file in ["mapping.toml", "units.csv"] {
         let text = fs::read_to_string(lab.join(file)).unwrap();
         place.write(&format!("old/labs/standard/{file}"), &text);
-        let changed = changes.iter().fold(text, |text, (from, to)| text.replace(from, to));
-        place.write(&format!("new/labs/standard/{file}"), &changed);
+        let altered = changes.iter().fold(text, |text, (from, to)| text.replace(from, to));
+        place.write(&format!("new/labs/standard/{file}"), &altered);
     }
 }
 
@@ -175,7 +175,7 @@ fn kept_messages_are_compared_alike_with_and_without_a_running_gateway() {
     assert_eq!(place.json(&["send", &target, "stranger.hl7"]).0, 1, "it is not ours, and kept all the same");
     let started = Instant::now();
     while !place.json(&["message", "list", "--state", "waiting"]).1.is_empty() {
-        assert!(started.elapsed() < Duration::from_secs(60), "the messages are read");
+        assert!(started.elapsed() < Duration::from_mins(1), "the messages are read");
         std::thread::sleep(Duration::from_millis(50));
     }
     let asked: [&[&str]; 4] = [

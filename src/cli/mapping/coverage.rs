@@ -44,14 +44,13 @@ pub(crate) fn run(arguments: &Arguments, format: Format) -> crate::cli::Result {
     let mappings = source.mappings(config.as_deref());
     let files = library::library(mappings.as_deref()).map_err(Failure::Configuration)?;
     let catalog = Catalog::compile(&files).map_err(Failure::Configuration)?;
-    let opened = match config {
-        Some(config) => source.open_store(config),
-        None => {
-            let lab = source.lab.as_deref().unwrap_or(LAB);
-            let mapping =
-                catalog.lab(lab).ok_or_else(|| Failure::Configuration(vec![no_such_lab(lab, &catalog)]))?;
-            source.open_files(lab, mapping.format())
-        }
+    let opened = if let Some(config) = config {
+        source.open_store(config)
+    } else {
+        let lab = source.lab.as_deref().unwrap_or(LAB);
+        let mapping =
+            catalog.lab(lab).ok_or_else(|| Failure::Configuration(vec![no_such_lab(lab, &catalog)]))?;
+        source.open_files(lab, mapping.format())
     };
     let mut all: BTreeMap<Arc<str>, Coverage> = BTreeMap::new();
     let tally = source.read(

@@ -128,14 +128,12 @@ fn open_files(source: &Source, pairs: &BTreeMap<&str, Pair<'_>>) -> Result<Opene
             return Err(refused(Code::new("M072"), message, &help));
         }
     };
-    match pairs.get(lab) {
-        Some([old, _]) => Ok(source.open_files(lab, old.format())),
-        None => {
-            let message = format!("OLD and NEW have not both a mapping for a laboratory `{lab}`");
-            let known: Vec<&str> = pairs.keys().copied().collect();
-            Err(refused(Code::new("M073"), &message, &format!("both have: {}", known.join(", "))))
-        }
+    if let Some([old, _]) = pairs.get(lab) {
+        return Ok(source.open_files(lab, old.format()));
     }
+    let message = format!("OLD and NEW have not both a mapping for a laboratory `{lab}`");
+    let known: Vec<&str> = pairs.keys().copied().collect();
+    Err(refused(Code::new("M073"), &message, &format!("both have: {}", known.join(", "))))
 }
 
 fn refused(code: Code, message: &str, help: &str) -> Failure {

@@ -46,7 +46,9 @@ pub(super) fn in_order<T: Send, E>(
         scope.spawn(move || {
             for receiver in out.iter().cycle() {
                 let Ok(batch) = receiver.recv() else { break };
-                batch.into_iter().for_each(|(message, done)| take(&message, done));
+                for (message, done) in batch {
+                    take(&message, done);
+                }
             }
         });
         let mut threads = into.iter().cycle();

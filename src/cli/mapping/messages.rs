@@ -130,20 +130,17 @@ impl Source {
                 Opened::Store { config, path } => give_stored(config, path, &wanted, &mut tally, each),
             },
             work,
-            |message, result| match result {
-                Some(result) => {
-                    done += 1;
-                    take(message, result);
-                    if is_told && done.is_multiple_of(PROGRESS_EVERY) {
-                        output::note(&format!("{done} messages so far"));
-                    }
-                }
-                None => {
+            |message, result| {
+                let Some(result) = result else {
                     defects += 1;
-                    output::note(&format!(
-                        "{}: reading this message met a defect of the gateway",
-                        message.name
-                    ));
+                    let name = &message.name;
+                    output::note(&format!("{name}: reading this message met a defect of the gateway"));
+                    return;
+                };
+                done += 1;
+                take(message, result);
+                if is_told && done.is_multiple_of(PROGRESS_EVERY) {
+                    output::note(&format!("{done} messages so far"));
                 }
             },
         );

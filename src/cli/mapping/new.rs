@@ -4,6 +4,7 @@
 //! where it was.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
@@ -103,13 +104,13 @@ fn told(draft: &Draft, folder: &Path, counts: [usize; 6]) -> String {
         draft.shape.words()
     );
     if others > 0 {
-        text.push_str(&format!("{others} files are of another format and were left out\n"));
+        let _infallible = writeln!(text, "{others} files are of another format and were left out");
     }
-    text.push_str(&format!("it reads them so: {mapped} mapped, {held} held, {rejected} rejected\n"));
+    let _infallible = writeln!(text, "it reads them so: {mapped} mapped, {held} held, {rejected} rejected");
     if !draft.questions.is_empty() {
         text.push_str("to be decided, beside every line marked `# guess:`:\n");
         for question in &draft.questions {
-            text.push_str(&format!("  - {question}\n"));
+            let _infallible = writeln!(text, "  - {question}");
         }
     }
     text.trim_end().to_owned()

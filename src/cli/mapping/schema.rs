@@ -26,7 +26,7 @@ enum Kind {
     Units,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> crate::cli::Result {
+pub(crate) fn run(arguments: &Arguments) -> Outcome {
     output::json(&match arguments.kind {
         Kind::Block => language::schema::block_json_schema(),
         Kind::Codes => column::json_schema(TableKind::Codes),
@@ -35,5 +35,5 @@ pub(crate) fn run(arguments: &Arguments) -> crate::cli::Result {
         Kind::Outbound => outbound::json_schema(),
         Kind::Units => column::json_schema(TableKind::Units),
     });
-    Ok(Outcome::Done)
+    Outcome::Done
 }

@@ -47,7 +47,7 @@ fn of_er7(raw: &[u8]) -> BTreeSet<String> {
     // In UTF-16 every other byte of ASCII is zero.
     let text: Vec<u8> = raw.iter().copied().filter(|byte| *byte != 0).collect();
     let named = text.split(is_end).filter(|line| {
-        let margin = line.iter().take_while(|byte| is_margin(*byte)).count();
+        let margin = line.iter().take_while(|byte| is_margin(byte)).count();
         let line = line.get(margin..).unwrap_or_default();
         line.strip_prefix(b"OBX")
             .is_some_and(|rest| rest.first().is_none_or(|it| !it.is_ascii_alphanumeric()))
@@ -119,16 +119,12 @@ struct Open {
 impl Open {
     /// The next element of this name: its place.
     fn next(&mut self, name: &str) -> usize {
-        match self.names.iter_mut().find(|(known, _)| known == name) {
-            Some((_, count)) => {
-                *count += 1;
-                *count - 1
-            }
-            None => {
-                self.names.push((name.to_owned(), 1));
-                0
-            }
+        if let Some((_, count)) = self.names.iter_mut().find(|(known, _)| known == name) {
+            *count += 1;
+            return *count - 1;
         }
+        self.names.push((name.to_owned(), 1));
+        0
     }
 
     fn count(&self, name: &str) -> usize {

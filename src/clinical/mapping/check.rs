@@ -15,6 +15,8 @@ use crate::diagnostic::has_errors;
 /// Where the outbound mapping stands in the mapping folder, and the name it is checked under.
 pub const OUTBOUND_FILE: &str = "cliniko/mapping.toml";
 pub const OUTBOUND: &str = "cliniko";
+/// How a table's file ends, in this spelling only.
+const TABLE_ENDING: &str = ".csv";
 const UNREAD_FILE: Code = Code::new("M038");
 const NO_SUCH: Code = Code::new("M043");
 
@@ -65,7 +67,7 @@ pub fn check(files: &BTreeMap<String, String>, names: &[String]) -> Result<Vec<C
 /// The tables in a laboratory's folder that no rule of any laboratory asks.
 fn unread_files(files: &BTreeMap<String, String>, lab: &str, used: &BTreeSet<String>) -> Vec<Diagnostic> {
     let folder = format!("labs/{lab}/");
-    let tables = files.keys().filter(|it| it.starts_with(&folder) && it.ends_with(".csv"));
+    let tables = files.keys().filter(|it| it.starts_with(&folder) && it.ends_with(TABLE_ENDING));
     let unread = tables.filter(|it| !used.contains(*it)).map(|file| {
         let name = file.strip_prefix(&folder).unwrap_or(file);
         Diagnostic::warning(UNREAD_FILE, format!("no rule asks mappings/{file}"))

@@ -16,6 +16,7 @@ mod shape;
 mod tables;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use self::evidence::Tally;
 use self::page::Page;
@@ -204,11 +205,11 @@ fn readme(lab: &str, shape: Shape, readings: &[Reading], questions: &[String]) -
     );
     for status in ["mapped", "held", "rejected"] {
         let count = readings.iter().filter(|it| it.status.as_str() == status).count();
-        text.push_str(&format!("\n- {status}: {count}"));
+        let _infallible = write!(text, "\n- {status}: {count}");
     }
     text.push_str("\n\n## To be decided\n\n");
     for question in questions {
-        text.push_str(&format!("- {question}\n"));
+        let _infallible = writeln!(text, "- {question}");
     }
     text.push_str(
         "\n## Examples\n\nThe examples were made from the messages by `gateway mapping share`: their people are invented.\nRun them with `gateway mapping test`, and after a reviewed change write what is expected with `--bless`.\n",

@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::clinical::mapping::Reading;
 use crate::clinical::mapping::comparison;
 use crate::clinical::model::Report;
+use crate::clinical::model::Sensitive;
 use crate::diagnostic::render;
 
 pub const CLINIKO: &str = "cliniko.json";
@@ -102,8 +103,8 @@ fn of_reports(expected: &str, found: &str) -> Vec<Change> {
             kind: it.kind.as_str(),
             at: if it.at.is_empty() { it.field.to_owned() } else { format!("{} {}", it.at, it.field) },
             test: it.test,
-            expected: it.old.map(|it| it.into_inner()),
-            found: it.new.map(|it| it.into_inner()),
+            expected: it.old.map(Sensitive::into_inner),
+            found: it.new.map(Sensitive::into_inner),
         })
         .collect();
     if clinical.is_empty() { of_documents(REPORT, expected, found) } else { clinical }

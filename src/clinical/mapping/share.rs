@@ -85,7 +85,9 @@ pub fn share(mapping: &Mapping, message: &[u8], key: &Key) -> Result<Vec<u8>, Bo
         choosing: treatment::choosing_words(mapping),
         types,
     };
-    leaves.iter().for_each(|leaf| disguise.note(leaf));
+    for leaf in &leaves {
+        disguise.note(leaf);
+    }
     let days = disguise.pseudonyms.days();
     let escape = match mapping.format() {
         Format::Hl7v2 if !is_xml => hl7v2::decode(message).message.and_then(|it| it.delimiters().escape),

@@ -247,8 +247,9 @@ impl Builder {
             factor: Number::parse(cell("factor")),
             days: (from.is_some() || until.is_some()).then(|| Box::new(Days { from, until })),
         };
-        let messages: Vec<String> = check_row(&cell, &row, kind);
-        messages.into_iter().for_each(|message| self.tell(line, message));
+        for message in check_row(&cell, &row, kind) {
+            self.tell(line, message);
+        }
         let sent = normalised(kind, cell("sent"));
         if let Some(message) = self.table.rows.get(&sent).and_then(|known| known.clash(&row)) {
             self.tell(line, message);

@@ -47,14 +47,13 @@ impl<'a> Given<'a> {
         let is_digest = |text: &&str| {
             text.len() >= DIGEST_CHARS_MIN && text.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'))
         };
-        match given.to_str().filter(is_digest).filter(|_| !given.exists()) {
-            Some(digest) => Ok(Self::Digest(digest)),
-            None => {
-                let message = format!("`{}` is no folder of mappings, and no digest of one", given.display());
-                let help = "name a folder with labs/ in it, one with a mapping.toml, or the first characters of a digest";
-                Err(refused(Code::new("M070"), message, help))
-            }
+        if let Some(digest) = given.to_str().filter(is_digest).filter(|_| !given.exists()) {
+            return Ok(Self::Digest(digest));
         }
+        let message = format!("`{}` is no folder of mappings, and no digest of one", given.display());
+        let help =
+            "name a folder with labs/ in it, one with a mapping.toml, or the first characters of a digest";
+        Err(refused(Code::new("M070"), message, help))
     }
 
     /// Whether it takes a store to read it.

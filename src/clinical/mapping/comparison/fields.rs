@@ -44,10 +44,10 @@ impl Comparison {
             |pair| match pair {
                 Pair::Both(old, new) => self.result(old, new),
                 Pair::Old((_, it)) => {
-                    self.alone(Kind::Result, "result", &it.id.0, [Some(&it.code), None], true)
+                    self.alone(Kind::Result, "result", &it.id.0, [Some(&it.code), None], true);
                 }
                 Pair::New((_, it)) => {
-                    self.alone(Kind::Result, "result", &it.id.0, [None, Some(&it.code)], false)
+                    self.alone(Kind::Result, "result", &it.id.0, [None, Some(&it.code)], false);
                 }
             },
         );

@@ -57,9 +57,9 @@ fn read(changes: &[(&str, &str)], message: &[&str]) -> Reading {
         ),
         ("labs/oak/units.csv", "sent,ucum\nmmol/L,mmol/L\ng/L,g/L\n"),
     ];
-    let changed =
+    let with_changes =
         |text: &str| changes.iter().fold(text.to_owned(), |text, (from, to)| text.replacen(from, to, 1));
-    let files = BTreeMap::from(files.map(|(name, text)| (name.to_owned(), changed(text))));
+    let files = BTreeMap::from(files.map(|(name, text)| (name.to_owned(), with_changes(text))));
     let catalog = Catalog::compile(&files).expect("the mapping compiles");
     let text = format!("MSH|^~\\&|OAK|LAB|||20260316||ORU^R01|1|P|2.5.1\r{}\r", message.join("\r"));
     catalog.lab("oak").unwrap().read_decoded(&hl7v2::decode(text.as_bytes()))

@@ -29,12 +29,11 @@ pub(super) fn is_narrative(text: &str) -> bool {
 pub(super) fn test(codes: [Option<&Code>; 2]) -> Option<String> {
     let mut known = codes.into_iter().flatten();
     let loinc = known.clone().find_map(|it| Some((it.in_system(System::LOINC)?, it)));
-    let (code, it) = match loinc {
-        Some(found) => found,
-        None => {
-            let it = known.next()?;
-            (it.codings.first().map_or("", |coding| coding.code.as_str()), it)
-        }
+    let (code, it) = if let Some(found) = loinc {
+        found
+    } else {
+        let it = known.next()?;
+        (it.codings.first().map_or("", |coding| coding.code.as_str()), it)
     };
     let label = it.label();
     Some(if code.is_empty() || code == label { label.to_owned() } else { format!("{code} {label}") })

@@ -73,7 +73,7 @@ struct Reader<'f, 'd> {
     layers: Vec<Layer<'f>>,
 }
 
-impl<'f> Reader<'f, '_> {
+impl Reader<'_, '_> {
     /// `trail` are the files that led here.
     fn add(&mut self, name: String, trail: &mut Vec<String>) {
         if self.layers.iter().any(|it| it.name == name) {

@@ -22,6 +22,8 @@ use crate::diagnostic::Span;
 use crate::diagnostic::nearest;
 
 /// The keys of `[tables.NAME]`.
+/// How a table's file ends, in this spelling only.
+const TABLE_ENDING: &str = ".csv";
 const NAMED: [&str; 2] = ["owner", "rows"];
 
 impl Compiler<'_> {
@@ -206,7 +208,7 @@ impl Compiler<'_> {
         let own = format!("labs/{}/", self.lab);
         let mut known: Vec<&str> = self.named.iter().map(|it| it.name.as_str()).collect();
         known.extend(
-            self.files.keys().filter_map(|it| it.strip_prefix(&own)).filter(|it| it.ends_with(".csv")),
+            self.files.keys().filter_map(|it| it.strip_prefix(&own)).filter(|it| it.ends_with(TABLE_ENDING)),
         );
         let help = match nearest(name, known) {
             Some(near) => format!("did you mean `{near}`?"),

@@ -241,10 +241,9 @@ impl Seen {
         let is_result = !self.results.is_empty() && leaf.names.starts_with(&self.results);
         match meaning {
             Meaning::ResultName => is_result,
-            Meaning::PanelName => !is_result,
             Meaning::Field(Field::ResultStatus | Field::ResultObservedAt | Field::PerformingLab) => true,
             Meaning::Field(field) if matches!(field.section(), "result" | "note") => is_result,
-            Meaning::Field(_) => !is_result,
+            Meaning::Field(_) | Meaning::PanelName => !is_result,
         }
     }
 
@@ -317,7 +316,7 @@ impl Seen {
         let rule = match field {
             Field::NoteText => return,
             Field::FillerNumber => self.filler_number(&from, questions),
-            Field::ResultStatus => return self.status(&leaves, &from, lines, questions),
+            Field::ResultStatus => return status(&leaves, &from, lines, questions),
             Field::ResultCode | Field::PanelCode => match self.code(field, &from, tightness) {
                 Some(rule) => rule,
                 None if field == Field::ResultCode => {
@@ -370,49 +369,49 @@ impl Seen {
             (from, None) => Some(format!("{{ {from}, {keys} }}")),
         }
     }
-
-    fn status(&self, leaves: &[&Leaf], from: &str, lines: &mut Page, questions: &mut Vec<String>) {
-        let mut sent = Tally::default();
-        for value in leaves.iter().flat_map(|it| &it.values).filter(|it| !it.trim().is_empty()) {
-            sent.add(value.trim(), 1);
-        }
-        let meaning = |word: &str| {
-            let word = plain(word);
-            STATUSES.iter().find(|(it, _)| *it == word).map(|(_, ours)| *ours)
-        };
-        let mut known = Vec::new();
-        for (word, count) in sent.most_first() {
-            match meaning(&word) {
-                Some(ours) => known.push((word, ours)),
-                None => questions.push(format!(
-                    "what does the status `{word}` mean? It was seen {count} times, and holds"
-                )),
-            }
-        }
-        if known.is_empty() {
-            known.push(("final".to_owned(), "final"));
-        }
-        if from.is_empty() {
-            lines.guess(
-                "nothing here says whether a result is final: every result holds until this names what does",
-            );
-            questions.push(
-                "what says whether a result is final? Until `result.status` reads it, every result holds"
-                    .to_owned(),
-            );
-        } else {
-            lines.guess(&format!(
-                "by name, {}; words of no known meaning are left out, and hold",
-                evidence(leaves)
-            ));
-        }
-        let from = if from.is_empty() { "from = \"status\"" } else { from };
-        lines.rule("status", &format!("{{ {from}, map = {}, unmapped = \"hold\" }}", words(&known)));
-    }
 }
 
 fn token(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
+}
+
+/// The words that were seen, and those of which the meaning is the same everywhere.
+fn status(leaves: &[&Leaf], from: &str, lines: &mut Page, questions: &mut Vec<String>) {
+    let mut sent = Tally::default();
+    for value in leaves.iter().flat_map(|it| &it.values).filter(|it| !it.trim().is_empty()) {
+        sent.add(value.trim(), 1);
+    }
+    let meaning = |word: &str| {
+        let word = plain(word);
+        STATUSES.iter().find(|(it, _)| *it == word).map(|(_, ours)| *ours)
+    };
+    let mut known = Vec::new();
+    for (word, count) in sent.most_first() {
+        match meaning(&word) {
+            Some(ours) => known.push((word, ours)),
+            None => questions
+                .push(format!("what does the status `{word}` mean? It was seen {count} times, and holds")),
+        }
+    }
+    if known.is_empty() {
+        known.push(("final".to_owned(), "final"));
+    }
+    if from.is_empty() {
+        lines.guess(
+            "nothing here says whether a result is final: every result holds until this names what does",
+        );
+        questions.push(
+            "what says whether a result is final? Until `result.status` reads it, every result holds"
+                .to_owned(),
+        );
+    } else {
+        lines.guess(&format!(
+            "by name, {}; words of no known meaning are left out, and hold",
+            evidence(leaves)
+        ));
+    }
+    let from = if from.is_empty() { "from = \"status\"" } else { from };
+    lines.rule("status", &format!("{{ {from}, map = {}, unmapped = \"hold\" }}", words(&known)));
 }
 
 /// `12 of 14 values in "Result"`

@@ -293,17 +293,14 @@ impl Seen {
         let mut known = Vec::new();
         let mut evidence = Vec::new();
         for (word, count) in seen.most_first() {
-            match meanings.iter().find(|(sent, _)| *sent == word) {
-                Some((_, ours)) => {
-                    known.push((word.clone(), ours.as_str()));
-                    evidence.push(format!("{word} {count} times"));
-                }
-                None => {
-                    questions.push(format!(
-                        "what does `{word}` mean in {source}? It was seen {count} times, and holds"
-                    ));
-                    evidence.push(format!("{word} {count} times, of no known meaning: it holds"));
-                }
+            if let Some((_, ours)) = meanings.iter().find(|(sent, _)| *sent == word) {
+                known.push((word.clone(), ours.as_str()));
+                evidence.push(format!("{word} {count} times"));
+            } else {
+                questions.push(format!(
+                    "what does `{word}` mean in {source}? It was seen {count} times, and holds"
+                ));
+                evidence.push(format!("{word} {count} times, of no known meaning: it holds"));
             }
         }
         if known.is_empty() {

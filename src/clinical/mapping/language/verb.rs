@@ -93,7 +93,7 @@ verbs! {
             "where the words for a code stand";
         EachOf = "each_of", Shape::Paths, Kind::holds_many,
             "paths that are all read, for fields that hold many";
-        Fallback = "fallback", Shape::Paths, |kind, format| !kind.holds_many(format) && !(kind == Kind::Value && !format.is_tree()),
+        Fallback = "fallback", Shape::Paths, |kind, format| !kind.holds_many(format) && (kind != Kind::Value || format.is_tree()),
             "paths read only where the others are empty; using one is told";
         FirstOf = "first_of", Shape::Paths, |_, _| true,
             "paths of which the first that has something is taken, within the current group";

@@ -33,7 +33,7 @@ pub(super) fn leaves(mapping: &Mapping, bytes: &[u8], policy: &Policy) -> Vec<Le
         let text = String::from_utf8_lossy(bytes.get(at.clone()).unwrap_or_default());
         match treatment {
             Treatment::Document(_) if attachment::is_placeholder(&text) => {
-                Leaf { units: units(bytes, at.clone()), at, treatment: Treatment::Hide }
+                Leaf { at: at.clone(), units: units(bytes, at), treatment: Treatment::Hide }
             }
             Treatment::Document(_) => Leaf { at, units: Vec::new(), treatment },
             treatment => {
@@ -41,7 +41,7 @@ pub(super) fn leaves(mapping: &Mapping, bytes: &[u8], policy: &Policy) -> Vec<Le
                 // The letter of an exponent is what makes it one.
                 let is_letter = |unit: &&mut Unit| is_number && unit.character.is_ascii_alphabetic();
                 units.iter_mut().filter(is_letter).for_each(|unit| unit.form = Form::Fixed);
-                Leaf { units, at, treatment }
+                Leaf { at, units, treatment }
             }
         }
     };

@@ -69,11 +69,12 @@ impl Unit {
             }
             Form::Json => {
                 let mut units = [0; 2];
-                let units = other.encode_utf16(&mut units).iter();
-                units
-                    .map(|unit| format!("\\u{}", hexadecimal(u32::from(*unit), 4)))
-                    .collect::<String>()
-                    .into_bytes()
+                let mut escaped = String::new();
+                for unit in other.encode_utf16(&mut units).iter() {
+                    escaped.push_str("\\u");
+                    escaped.push_str(&hexadecimal(u32::from(*unit), 4));
+                }
+                escaped.into_bytes()
             }
             Form::XmlDecimal => {
                 let width = own.len().saturating_sub("&#;".len());

@@ -44,11 +44,10 @@ pub(super) fn leaves(mapping: &Mapping, bytes: &[u8]) -> (Vec<Leaf>, &'static En
             let treatment = match number.cmp(&header_at) {
                 std::cmp::Ordering::Less => Treatment::Keep,
                 std::cmp::Ordering::Equal if is_header && stays_as_name(name) => Treatment::Keep,
-                std::cmp::Ordering::Equal => Treatment::Hide,
                 std::cmp::Ordering::Greater if is_header => {
                     known.get(name).cloned().unwrap_or(Treatment::Hide)
                 }
-                std::cmp::Ordering::Greater => Treatment::Hide,
+                std::cmp::Ordering::Equal | std::cmp::Ordering::Greater => Treatment::Hide,
             };
             let units = cell_units(&units, cell);
             let at = units.first().map_or(0, |it| it.at.start)..units.last().map_or(0, |it| it.at.end);

@@ -114,7 +114,7 @@ impl Scanner<'_> {
         self.open.push(local);
         loop {
             match self.character(self.at) {
-                None => return,
+                None | Some('<') => return,
                 Some('>') => {
                     self.at += 1;
                     return;
@@ -128,7 +128,6 @@ impl Scanner<'_> {
                     }
                 }
                 Some(letter) if letter.is_whitespace() || letter == '=' => self.at += 1,
-                Some('<') => return,
                 Some(quote @ ('"' | '\'')) => {
                     // A value without its name.
                     self.value("", quote);

@@ -222,7 +222,9 @@ impl<'a, 'n> Reader<'a, 'n> {
                 found.append(&mut here);
             } else {
                 // Of `first_of` the first path that has something serves; the others have been considered.
-                here.into_iter().for_each(|at| self.mark_below(at));
+                for at in here {
+                    self.mark_below(at);
+                }
             }
         }
         if found.is_empty() {
@@ -331,12 +333,13 @@ impl<'a, 'n> Reader<'a, 'n> {
                     }
                 } else {
                     let (name, holds) = (self.spelled(at), self.is_of_result(at));
-                    match unread.iter_mut().find(|it| it.name.as_ref() == Some(&name) && it.holds == holds) {
-                        Some(known) => known.count += 1,
-                        None => {
-                            let at = Position::Place(self.document.position(at));
-                            unread.push(Unread { at, name: Some(name), count: 1, holds });
-                        }
+                    let known =
+                        unread.iter_mut().find(|it| it.name.as_ref() == Some(&name) && it.holds == holds);
+                    if let Some(known) = known {
+                        known.count += 1;
+                    } else {
+                        let at = Position::Place(self.document.position(at));
+                        unread.push(Unread { at, name: Some(name), count: 1, holds });
                     }
                 }
             }
