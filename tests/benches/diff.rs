@@ -34,7 +34,7 @@ use crate::gateway::Gateway;
 use crate::measure::load;
 use crate::measure::median;
 
-/// The limit of issue 4.
+/// The limit that `docs/promises.md` names.
 const LIMIT: f64 = 2.5;
 const CONNECTIONS: usize = 16;
 /// What differs between OLD and NEW: the status of every final result.
