@@ -19,6 +19,7 @@ pub mod backend;
 pub mod change;
 pub mod embedded;
 pub mod faulty;
+mod parts;
 pub mod sealed;
 pub mod trail;
 
@@ -28,6 +29,7 @@ pub use backend::Scan;
 pub use backend::Table;
 pub use change::Change;
 pub use embedded::Embedded;
+pub use parts::PART_BYTES;
 pub use sealed::Store;
 pub use trail::verify_audit;
 

@@ -49,7 +49,10 @@ pub(crate) enum Command {
     /// Show the journey of one message, or its exact bytes.
     #[command(after_help = "Example: gateway message show 01JH8Z3K5T6V7W8X9Y0Z1A2B3C --raw > message.hl7")]
     Show(Show),
-    /// Read held or rejected messages again, in the order received, with the feeds of now.
+    /// Read messages again, in the order received, with the feeds of now.
+    ///
+    /// One that is mapped already, named by its id, is read as a further message: what it says anew is a further version
+    /// of its reports, and a person decides where the two contradict.
     #[command(
         after_help = "Example: gateway message replay --held --feed north-mllp --code T014 --dry-run\n         gateway message replay 01JH8Z3K5T6V7W8X9Y0Z1A2B3C"
     )]

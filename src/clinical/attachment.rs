@@ -30,6 +30,12 @@ pub struct Document {
     bytes: Arc<Vec<u8>>,
 }
 
+impl AsRef<[u8]> for Document {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 impl Document {
     fn new(bytes: Vec<u8>) -> Self {
         Self { bytes: Arc::new(bytes) }

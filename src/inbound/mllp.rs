@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWrite;
@@ -324,7 +325,7 @@ impl Door {
     ) -> io::Result<bool> {
         for event in events {
             let answer = match event {
-                Event::Frame(message) => self.intake.receive_certified(names, &message).await,
+                Event::Frame(message) => self.intake.receive_certified(names, &Bytes::from(message)).await,
                 Event::TooLong { kept, max, .. } => self.intake.too_long(&kept, max),
                 // The sender had no answer to these and so still has the message.
                 Event::Abandoned(bytes) | Event::Stray(bytes) | Event::Unfinished(bytes) => {

@@ -8,6 +8,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::audit;
 use crate::diagnostic::Code;
 use crate::formats::hl7v2::acknowledgement::Outcome;
@@ -100,7 +102,7 @@ impl Fetches {
     pub async fn take(
         &self,
         key: FetchedKey,
-        raw: &[u8],
+        raw: &Bytes,
         receipt_of: Option<&str>,
         settled: bool,
     ) -> Result<Fetched, Error> {

@@ -1,6 +1,9 @@
 //! Messages that wait for a person: which they are, reading them again, and closing them with a reason.
 //!
-//! A held message is read again with the mapping of now; a rejected one is first decided again by the feeds of now.
+//! A held message is read again with the mapping of now; a rejected one is first decided again by the feeds of now. What
+//! was mapped is never read over: its reports stand, and people may have acted on them. It is read again as a further
+//! message of the same bytes, and what that says is a further version of each report: a repeat if it is the same, and
+//! before a person where it contradicts.
 //! A message that is discarded keeps its bytes, its state and its place in the books; it only waits no longer. Who did
 //! what is in the audit chain; a reason is sealed, because people write names into reasons. In bulk means one after the
 //! other in the order received, each with a transaction of its own, so that an end in the middle leaves no half.
@@ -9,6 +12,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde::Serialize;
 
 use crate::audit;
 use crate::clinical::mapping::Catalog;
@@ -32,6 +36,8 @@ use crate::pipeline::records::job::Job;
 use crate::pipeline::records::mapping;
 use crate::pipeline::records::message;
 use crate::pipeline::records::message::Discarded;
+use crate::pipeline::records::message::HeaderFacts;
+use crate::pipeline::records::message::Message;
 use crate::pipeline::records::message::Standing;
 use crate::pipeline::records::message::State;
 use crate::store;
@@ -319,9 +325,28 @@ fn clinics<'a>(desk: Desk<'a>, standing: &Standing) -> &'a [String] {
 
 /// One thing done to a message, not committed yet: a dry run ends here.
 struct Step {
-    before: Standing,
+    /// The message that moves; of one that was mapped, its further reading.
+    id: MessageId,
+    /// None where the message is made by this.
+    before: Option<Standing>,
     after: Standing,
     change: Change,
+}
+
+/// What is, or would be, read again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Replayed {
+    pub id: MessageId,
+    pub state: State,
+    /// The further message as which one that was mapped is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_as: Option<MessageId>,
+}
+
+impl Replayed {
+    fn of(id: MessageId, step: &Step) -> Self {
+        Self { id, state: step.after.state, read_as: Some(step.id).filter(|it| *it != id) }
+    }
 }
 
 /// Which mapping reads a message again.
@@ -334,20 +359,21 @@ pub enum With {
     Then,
 }
 
-/// Whether a message would be read again, or why not. Nothing is done.
-pub fn would_replay(desk: Desk<'_>, by: By<'_>, id: MessageId, with: With) -> Result<Standing, Error> {
-    replaying(desk, by, id, with).map(|step| step.after)
+/// Whether a message would be read again, or why not. Nothing is done, and no further message has its id yet.
+pub fn would_replay(desk: Desk<'_>, by: By<'_>, id: MessageId, with: With) -> Result<Replayed, Error> {
+    replaying(desk, by, id, with).map(|step| Replayed { read_as: None, ..Replayed::of(id, &step) })
 }
 
-/// Lets a held or rejected message be read again: by the mapping of now or of then, and if it was rejected by the feeds
-/// of now. One that was discarded is taken up again by this.
-pub async fn replay(desk: Desk<'_>, by: By<'_>, id: MessageId, with: With) -> Result<Standing, Error> {
+/// Lets a message be read again: by the mapping of now or of then, and if it was rejected by the feeds of now. One that
+/// was discarded is taken up again by this.
+pub async fn replay(desk: Desk<'_>, by: By<'_>, id: MessageId, with: With) -> Result<Replayed, Error> {
     let step = replaying(desk, by, id, with)?;
-    let after = commit(desk, by, id, step, "message.replayed").await?;
+    let replayed = Replayed::of(id, &step);
+    commit(desk, by, id, step, "message.replayed").await?;
     if let Some(wake) = desk.wake {
         wake.read.notify_one();
     }
-    Ok(after)
+    Ok(replayed)
 }
 
 fn replaying(desk: Desk<'_>, by: By<'_>, id: MessageId, with: With) -> Result<Step, Error> {
@@ -356,20 +382,44 @@ fn replaying(desk: Desk<'_>, by: By<'_>, id: MessageId, with: With) -> Result<St
         With::Now => None,
         With::Then => Some(remembered(desk.store, before.mapping.as_deref())?),
     };
-    let (after, mut change) = match before.state {
-        State::Held => (Standing::new(State::Waiting, before.feed.clone()), Change::new()),
+    let waiting = || Standing::new(State::Waiting, before.feed.clone());
+    let mut step = match before.state {
+        State::Held => Step { id, after: waiting(), before: Some(before), change: Change::new() },
         State::Rejected => match again::decide(desk, id, &before)? {
-            Again::Accepted(after, change) => (after, change),
+            Again::Accepted(after, change) => Step { id, before: Some(before), after, change },
             Again::Doubled(id) => return Err(Error::KeptAgain { id }),
             Again::Refused(diagnostics) => return Err(Error::StillRefused { diagnostics }),
         },
-        state @ (State::Mapped | State::Waiting) => return Err(Error::NotWaiting { state }),
+        State::Mapped => further_reading(desk, by, id, &before)?,
+        state @ State::Waiting => return Err(Error::NotWaiting { state }),
     };
-    message::delete_diagnostics(&mut change, id);
-    let mut job = Job::new(job::Kind::Read, desk.clock.now(), id.0);
+    message::delete_diagnostics(&mut step.change, step.id);
+    let mut job = Job::new(job::Kind::Read, desk.clock.now(), step.id.0);
     job.body.mapping = mapping;
-    job.put(&mut change);
-    Ok(Step { before, after, change })
+    job.put(&mut step.change);
+    Ok(step)
+}
+
+/// The message once more, under an id of its own: nobody is owed an answer to it, and no repetition finds it.
+fn further_reading(desk: Desk<'_>, by: By<'_>, id: MessageId, before: &Standing) -> Result<Step, Error> {
+    if by.clinic.is_some_and(|clinic| before.report_clinics.iter().any(|it| it != clinic)) {
+        return Err(Error::SharedFeed);
+    }
+    let scope = before.scope();
+    let kept = message::load(desk.store, id, &scope)?.ok_or(Error::NotFound)?;
+    let (further, header) = (MessageId(desk.clock.new_id()), kept.header);
+    let facts = HeaderFacts {
+        received_at: desk.clock.now(),
+        lab: header.lab,
+        feed: header.feed,
+        control_id: header.control_id,
+        sha256: header.sha256,
+        read_again: Some(header.read_again.unwrap_or(id)),
+    };
+    let mut change = Change::new();
+    Message::put(&mut change, further, &scope, facts, (None, &[]), kept.raw.into());
+    change.count(message::FURTHER_READINGS, 1);
+    Ok(Step { id: further, before: None, after: Standing::new(State::Waiting, before.feed.clone()), change })
 }
 
 /// The digest of a mapping that the store can give back.
@@ -419,7 +469,7 @@ fn discarding(desk: Desk<'_>, by: By<'_>, id: MessageId, reason: &Sensitive<Stri
     let after = Standing { discarded: Some(discarded), ..before.clone() };
     let mut change = Change::new();
     message::put_reason(&mut change, id, &before.scope(), reason.expose());
-    Ok(Step { before, after, change })
+    Ok(Step { id, before: Some(before), after, change })
 }
 
 /// Makes a step durable, with where the message stands, its counts and its audit entry.
@@ -430,9 +480,13 @@ async fn commit(
     step: Step,
     act: &'static str,
 ) -> Result<Standing, Error> {
-    let Step { before, after, mut change } = step;
-    message::put_standing(&mut change, id, Some(&before), &after);
-    change.audit(entry(desk.clock.now(), by, act, id).with("from", before.state.as_str()));
+    let Step { id: moved, before, after, mut change } = step;
+    message::put_standing(&mut change, moved, before.as_ref(), &after);
+    let entry = entry(desk.clock.now(), by, act, id);
+    change.audit(match &before {
+        Some(before) => entry.with("from", before.state.as_str()),
+        None => entry.with("from", State::Mapped.as_str()).with("as", moved.to_string()),
+    });
     desk.store.commit(change).await?;
     Ok(after)
 }

@@ -12,6 +12,7 @@ mod taking;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::clock::Id;
@@ -121,7 +122,7 @@ impl Inbox {
     pub async fn keep(
         &self,
         name: &str,
-        bytes: &[u8],
+        bytes: &Bytes,
         whole: bool,
         instead_of: Option<&Waiting>,
     ) -> Result<(), Error> {
@@ -137,7 +138,7 @@ impl Inbox {
         let id = self.pipeline.clock.new_id();
         // The index row of the old file is there until this change is done, so it cannot be asked to be absent.
         let alone = instead_of.is_none();
-        dropped::put(&mut change, &self.feed.name, &self.scope, id, &file, bytes, alone);
+        dropped::put(&mut change, &self.feed.name, &self.scope, id, &file, bytes.clone(), alone);
         self.commit(change).await
     }
 

@@ -12,6 +12,7 @@ mod verdict;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::audit;
@@ -96,12 +97,12 @@ impl Intake {
     /// Keeps one HL7 v2 frame that says itself who sends it, and answers it: a message, or a batch.
     ///
     /// When this returns an acknowledgement that accepts, what it accepts is flushed.
-    pub async fn receive(&self, raw: &[u8]) -> Answer {
+    pub async fn receive(&self, raw: &Bytes) -> Answer {
         self.receive_certified(&[], raw).await
     }
 
     /// The same, for a sender whose certificate bears these names.
-    pub async fn receive_certified(&self, names: &[String], raw: &[u8]) -> Answer {
+    pub async fn receive_certified(&self, names: &[String], raw: &Bytes) -> Answer {
         let decoded = hl7v2::decode(raw);
         if batch::is_batch(raw, &decoded) {
             drop(decoded);
@@ -112,13 +113,13 @@ impl Intake {
     }
 
     /// Keeps one message that came by a door which knows whose it is, and answers it.
-    pub async fn receive_from(&self, feed: &Arc<Feed>, raw: &[u8]) -> Answer {
+    pub async fn receive_from(&self, feed: &Arc<Feed>, raw: &Bytes) -> Answer {
         self.receive_unless(feed, raw, None).await
     }
 
     /// The same, where the sender asks that nothing be made if there is such a resource already (FHIR's
     /// `If-None-Exist`): the answer is then that of the first, as if the same bytes had come again.
-    pub async fn receive_unless(&self, feed: &Arc<Feed>, raw: &[u8], known: Option<&str>) -> Answer {
+    pub async fn receive_unless(&self, feed: &Arc<Feed>, raw: &Bytes, known: Option<&str>) -> Answer {
         let mappings = self.0.mappings.now();
         let format = content::format_of(feed, &mappings.catalog);
         if format == Format::Hl7v2 {
@@ -137,7 +138,7 @@ impl Intake {
         self.answer(raw, &seen.content, &verdict).await
     }
 
-    async fn answer(&self, raw: &[u8], content: &Content<'_>, verdict: &Verdict) -> Answer {
+    async fn answer(&self, raw: &Bytes, content: &Content<'_>, verdict: &Verdict) -> Answer {
         match self.keep(raw, content, verdict).await {
             Ok(answer) => answer,
             Err(error) => {
@@ -155,7 +156,7 @@ impl Intake {
 
     async fn keep(
         &self,
-        raw: &[u8],
+        raw: &Bytes,
         content: &Content<'_>,
         verdict: &Verdict,
     ) -> Result<Answer, store::Error> {
@@ -275,7 +276,7 @@ impl Intake {
     /// One transaction: the sealed bytes, where they stand, how they are found, the audit entry, and the job.
     fn change(
         &self,
-        raw: &[u8],
+        raw: &Bytes,
         content: &Content<'_>,
         sha256: &str,
         scope: &Scope,
@@ -291,6 +292,7 @@ impl Intake {
             feed: verdict.feed.as_ref().map(|feed| feed.name.clone()),
             control_id: content.control_id.to_string(),
             sha256: sha256.to_owned(),
+            read_again: None,
         };
         let state = if verdict.is_accepted() { State::Waiting } else { State::Rejected };
         let feed = facts.feed.clone();
@@ -312,7 +314,7 @@ impl Intake {
             entry = entry.with("ack", ack);
         }
         let answered = acknowledgement.as_deref().unwrap_or_default();
-        Message::put(&mut change, id, scope, facts, (ack, answered), raw);
+        Message::put(&mut change, id, scope, facts, (ack, answered), raw.clone());
         if let Some(feed) = &feed {
             figures::heard(&mut change, feed, now);
         }

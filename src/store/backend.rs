@@ -8,6 +8,7 @@
 use std::fmt;
 use std::ops::Bound;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::audit;
 use crate::store::Error;
@@ -76,6 +77,8 @@ tables! {
     /// Format version and key check value.
     Meta = "meta",
     Orders = "orders",
+    /// The parts of long values of other tables.
+    Parts = "parts",
     Patients = "patients",
     Reports = "reports",
     /// Signing keys and partners' credentials.
@@ -84,6 +87,16 @@ tables! {
     Users = "users",
     /// Cases in the order a person should look at them: clinic, state, urgency, id; to nothing.
     Worklist = "worklist",
+}
+
+impl Table {
+    /// Whether its values may hold a whole message or document, and are then kept in parts.
+    pub const fn holds_long_values(self) -> bool {
+        matches!(
+            self,
+            Self::Attachments | Self::Documents | Self::DropContents | Self::Files | Self::Messages
+        )
+    }
 }
 
 impl fmt::Display for Table {
@@ -154,12 +167,52 @@ impl Precondition {
     }
 }
 
-/// What a write does to one row.
+/// What a write does to one row, or to those whose keys begin alike.
 #[derive(Clone, Debug)]
 pub enum Operation {
-    Count { name: String, delta: i64 },
-    Delete { table: Table, key: Vec<u8> },
-    Put { table: Table, key: Vec<u8>, value: Vec<u8> },
+    Count {
+        name: String,
+        delta: i64,
+    },
+    Delete {
+        table: Table,
+        key: Vec<u8>,
+    },
+    DeletePrefix {
+        table: Table,
+        prefix: Vec<u8>,
+    },
+    Put {
+        table: Table,
+        key: Vec<u8>,
+        value: Vec<u8>,
+    },
+    /// The same with a value that is made when its turn comes, and so never stands beside the others of its write.
+    PutLater {
+        table: Table,
+        key: Vec<u8>,
+        value: Later,
+    },
+}
+
+/// How a value is made. Whoever applies the write asks once.
+#[derive(Clone)]
+pub struct Later(Arc<dyn Fn() -> Vec<u8> + Send + Sync>);
+
+impl Later {
+    pub fn new(make: impl Fn() -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(make))
+    }
+
+    pub fn make(&self) -> Vec<u8> {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Later {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Later")
+    }
 }
 
 /// A write that is flushed.
@@ -242,7 +295,7 @@ impl Scan {
 }
 
 /// The least key above every key that begins with `prefix`; none when there is no such key.
-fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
     let last = prefix.iter().rposition(|byte| *byte < u8::MAX)?;
     let mut next: Vec<u8> = prefix.iter().take(last + 1).copied().collect();
     *next.last_mut()? += 1;

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use zeroize::Zeroizing;
 
 use crate::audit;
@@ -27,6 +28,19 @@ pub(super) struct Lookup {
     pub(super) value: Zeroizing<String>,
 }
 
+/// What is to be sealed: the body follows the head.
+pub(super) struct Value {
+    pub(super) head: Zeroizing<Vec<u8>>,
+    /// Shared with whoever gave it, and never copied whole.
+    pub(super) body: Bytes,
+}
+
+impl Value {
+    pub(super) fn len(&self) -> usize {
+        self.head.len() + self.body.len()
+    }
+}
+
 pub(super) enum Step {
     Audit(Box<audit::Entry>),
     Count { name: String, delta: i64 },
@@ -37,7 +51,7 @@ pub(super) enum Step {
     ExpectUnindexed(Lookup),
     Index(Lookup, Vec<u8>),
     PutPlain { table: Table, key: Vec<u8>, value: Vec<u8> },
-    PutSealed { table: Table, key: Vec<u8>, scope: Scope, value: Zeroizing<Vec<u8>> },
+    PutSealed { table: Table, key: Vec<u8>, scope: Scope, value: Value },
     Unindex(Lookup, Vec<u8>),
 }
 
@@ -54,7 +68,19 @@ impl Change {
         scope: &Scope,
         value: impl Into<Vec<u8>>,
     ) -> &mut Self {
-        let value = Zeroizing::new(value.into());
+        self.put_sealed_long(table, key, scope, value.into(), Bytes::new())
+    }
+
+    /// The same for a value that may be long, such as a message: its body is shared, and sealed as it is written.
+    pub fn put_sealed_long(
+        &mut self,
+        table: Table,
+        key: &[u8],
+        scope: &Scope,
+        head: Vec<u8>,
+        body: Bytes,
+    ) -> &mut Self {
+        let value = Value { head: Zeroizing::new(head), body };
         self.step(Step::PutSealed { table, key: key.to_vec(), scope: scope.clone(), value })
     }
 

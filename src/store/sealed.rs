@@ -18,7 +18,6 @@ use crate::security::keys::MasterKey;
 use crate::security::keys::Scope;
 use crate::security::keys::ScopeKeys;
 use crate::security::row_tag::RowTag;
-use crate::security::sealing;
 use crate::store::Error;
 use crate::store::backend::Backend;
 use crate::store::backend::Committed;
@@ -32,6 +31,8 @@ use crate::store::backend::Write;
 use crate::store::change::Change;
 use crate::store::change::Lookup;
 use crate::store::change::Step;
+use crate::store::parts;
+use crate::store::parts::Place;
 use crate::store::trail;
 
 /// The layout of tables, keys and values. Another layout is another number.
@@ -201,7 +202,10 @@ impl Store {
                 audit.push(line);
             }
             Step::Count { name, delta } => operations.push(Operation::Count { name, delta }),
-            Step::Delete { table, key } => operations.push(Operation::Delete { table, key }),
+            Step::Delete { table, key } => {
+                operations.extend(parts::forget_parts(table, &key));
+                operations.push(Operation::Delete { table, key });
+            }
             Step::ExpectAbsent { table, key } => preconditions.push(Precondition::Absent { table, key }),
             Step::ExpectEquals { table, key, value } => {
                 let value = self.rows.attach(table.name(), &key, &value);
@@ -224,9 +228,7 @@ impl Store {
             Step::PutSealed { table, key, scope, value } => {
                 within(table, value.len(), VALUE_BYTES_MAX)?;
                 let keys = self.present_keys(&scope)?;
-                let row = sealing::Row { table: table.name(), key: &key, scope: &scope };
-                let value = sealing::seal(&keys.data, keys.id, &row, &value);
-                operations.push(Operation::Put { table, key, value });
+                Place { keys: &keys, table, key: &key, scope: &scope }.put(operations, value);
             }
             Step::Unindex(lookup, key) => {
                 let key = self.index_row(&lookup, &key)?;
@@ -244,8 +246,7 @@ impl Store {
 
     fn unseal(&self, table: Table, key: &[u8], scope: &Scope, sealed: &[u8]) -> Result<Vec<u8>, Error> {
         let keys = self.present_keys(scope)?;
-        let row = sealing::Row { table: table.name(), key, scope };
-        sealing::open(&keys.data, &row, sealed).map_err(|source| Error::Sealed { table, source })
+        Place { keys: &keys, table, key, scope }.open(self.backend.as_ref(), sealed)
     }
 
     fn untag(&self, table: Table, key: &[u8], stored: Vec<u8>) -> Result<Vec<u8>, Error> {

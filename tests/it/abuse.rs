@@ -1,4 +1,4 @@
-//! R14: idle and slow connections cost little and keep nobody out.
+//! R14: idle and slow connections cost little and keep nobody out, and a large document little more than itself.
 //!
 //! `ABUSE_IDLE` and `ABUSE_SLOW` say how many there are (2,000 and 200 without them; the promise speaks of 10,000 and
 //! 1,000, for which the test and the gateway each need as many file handles).
@@ -8,13 +8,22 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use std::time::Instant;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use haemosync_gateway::simulator::cliniko;
 use haemosync_gateway::simulator::lab::Lab;
+use haemosync_gateway::simulator::lab::Observation;
+use serde_json::Value;
+use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+use crate::crash::laboratory::sample;
+use crate::crash::line::By;
+use crate::crash::line::Line;
 use crate::crash::process::Home;
 use crate::crash::process::SENDER;
 use crate::harness::PATIENCE;
@@ -99,4 +108,86 @@ async fn r14_when_every_place_is_taken_a_newcomer_is_served_and_the_silent_lose_
     good_sender(doors.mllp, GOOD).await;
     drop(silent);
     life.kill().await;
+}
+
+const DOCUMENT_BYTES: usize = 20 << 20;
+
+/// A message with one document, as this door takes it.
+fn with_document(by: By, number: usize, document_bytes: usize) -> Vec<u8> {
+    let mut sample = sample("R14", number, None);
+    let mut document = b"%PDF-1.7\n".to_vec();
+    document.resize(document_bytes, b'%');
+    document.extend_from_slice(b"\n%%EOF\n");
+    let data = STANDARD.encode(document);
+    if by == By::Fhir {
+        let mut bundle: Value = serde_json::from_slice(&sample.fhir()).unwrap();
+        let entries = bundle["entry"].as_array_mut().unwrap();
+        let report =
+            entries.iter_mut().find(|it| it["resource"]["resourceType"] == "DiagnosticReport").unwrap();
+        report["resource"]["presentedForm"] = json!([{ "contentType": "application/pdf", "data": data }]);
+        return serde_json::to_vec(&bundle).unwrap();
+    }
+    let pdf = Observation::number("11502-2^Laboratory report^LN", "", "", "", "");
+    sample.results.push(Observation {
+        kind: "ED".to_owned(),
+        value: format!("^AP^PDF^Base64^{data}"),
+        ..pdf
+    });
+    by.encode(&sample)
+}
+
+/// Waits until so many messages are mapped.
+async fn mapped(home: &Home, count: usize) {
+    let deadline = Instant::now() + 6 * PATIENCE;
+    loop {
+        let listed = home.ask(&["message", "list", "--state", "mapped"]).await;
+        if listed.lines().count() >= count {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{listed}\n{}", home.log());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn a_document_costs_little_more_than_its_message(by: By) {
+    let cliniko = cliniko::start(cliniko::Config::default()).await.unwrap();
+    let home = Home::furnish(&cliniko).await;
+    let mut life = home.spawn();
+    let (doors, _) = life.ready().await.unwrap_or_else(|why| panic!("{why}: {}", home.log()));
+    let mut line = Line::open(by, doors).await.unwrap();
+    // The first makes room for what every message needs, and fills the store's cache of pages.
+    for number in 0..4 {
+        line.send(&format!("small-{number}"), &with_document(by, number, 4 << 20)).await.unwrap();
+    }
+    mapped(&home, 4).await;
+
+    let message = with_document(by, 4, DOCUMENT_BYTES);
+    let before = life.resident_from_here();
+    line.send("large", &message).await.unwrap();
+    mapped(&home, 5).await;
+    let cost = life.resident_peak().saturating_sub(before);
+    let times_hundred = cost * 100 / message.len() as u64;
+    println!("{by:?}: {} MB for a message of {} MB, {times_hundred} %", cost >> 20, message.len() >> 20);
+    assert!(times_hundred <= 200, "{by:?}: {times_hundred} % of the message");
+    life.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r14_a_large_document_by_mllp_costs_at_most_twice_its_message() {
+    a_document_costs_little_more_than_its_message(By::Mllp).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r14_a_large_document_by_http_costs_at_most_twice_its_message() {
+    a_document_costs_little_more_than_its_message(By::Http).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r14_a_large_document_by_fhir_costs_at_most_twice_its_message() {
+    a_document_costs_little_more_than_its_message(By::Fhir).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r14_a_large_document_by_sftp_costs_at_most_twice_its_message() {
+    a_document_costs_little_more_than_its_message(By::Sftp).await;
 }

@@ -341,7 +341,7 @@ async fn an_order_gives_a_number_and_a_form() {
 async fn a_message_shows_where_it_stands_and_never_its_content() {
     let gateway = Gateway::start().await;
     let raw = b"MSH|^~\\&|LAB|FAC|||20261122||ORU^R01^ORU_R01|C77|P|2.5.1\rPID|1||||Quillfeather^Odalys\rOBR|1\rOBX|1|NM|K||7.77\r";
-    Intake::new(std::sync::Arc::clone(&gateway.pipeline)).receive(raw).await;
+    Intake::new(std::sync::Arc::clone(&gateway.pipeline)).receive(&raw.to_vec().into()).await;
     let rows = gateway.pipeline.store.scan_plain(&Scan::all(Table::MessageStates)).unwrap();
     let path = format!("/api/v1/messages/{}", MessageId::try_from(rows[0].0.as_slice()).unwrap());
 

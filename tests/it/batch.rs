@@ -28,7 +28,7 @@ const HEADERS: &str = "FHS|^~\\&|LAB|FAC|HAEMOSYNC|CLINIC|20261122||||FILE1\rBHS
 
 /// Gives a file to the intake, and sees that what was kept of it is all of it (R24).
 async fn receive(gateway: &TestGateway, feed: &Arc<Feed>, raw: &[u8]) -> FileAnswer {
-    let answer = gateway.intake().receive_file(feed, raw).await;
+    let answer = gateway.intake().receive_file(feed, &raw.to_vec().into()).await;
     gateway.count(i64::try_from(answer.messages.len()).unwrap());
     let bytes_of = |id| {
         let standing = message::standing(gateway.store(), id).unwrap().unwrap();

@@ -16,6 +16,7 @@ use haemosync_gateway::store::Backend;
 use haemosync_gateway::store::Change;
 use haemosync_gateway::store::Embedded;
 use haemosync_gateway::store::Error;
+use haemosync_gateway::store::PART_BYTES;
 use haemosync_gateway::store::Scan;
 use haemosync_gateway::store::Store;
 use haemosync_gateway::store::Table;
@@ -67,6 +68,8 @@ contract! {
     r02_concurrent_producers_lose_and_double_nothing,
     r05_no_plaintext_reaches_the_file,
     r05_swapped_rows_are_refused,
+    long_values_come_back_whole_and_leave_nothing_behind,
+    r05_a_part_of_another_value_is_refused,
     r05_a_damaged_plain_row_is_refused,
     r05_a_damaged_audit_row_is_found_at_its_index,
     r06_one_of_many_with_the_same_identifier_wins,
@@ -346,6 +349,74 @@ async fn r05_swapped_rows_are_refused(room: Room) {
     store.backend().commit(put(Table::Reports, b"r2", &first)).await.unwrap();
     assert!(refused(b"r1", &north) && refused(b"r2", &north));
     assert!(store.scan_sealed(&Scan::all(Table::Reports), &north).is_err());
+}
+
+async fn long_values_come_back_whole_and_leave_nothing_behind(room: Room) {
+    let store = room.store().await;
+    let scope = clinic("north");
+    let long = |seed: u8, bytes: usize| -> Vec<u8> { (0..bytes).map(|at| (at % 251) as u8 ^ seed).collect() };
+    let parts = || store.backend().scan(&Scan::all(Table::Parts)).unwrap();
+    let found = |key: &[u8]| store.get_sealed(Table::Messages, key, &scope).unwrap();
+    let keep = async |key: &[u8], value: &[u8]| {
+        let write = change(|change| {
+            change.put_sealed(Table::Messages, key, &scope, value);
+        });
+        store.commit(write).await.unwrap();
+    };
+    for bytes in [PART_BYTES, PART_BYTES + 1, 3 * PART_BYTES, 3 * PART_BYTES + 7] {
+        let value = long(1, bytes);
+        keep(b"m1", &value).await;
+        assert_eq!(found(b"m1").unwrap(), value, "{bytes} bytes");
+        let expected = if bytes > PART_BYTES { bytes.div_ceil(PART_BYTES) } else { 0 };
+        assert_eq!(parts().len(), expected, "{bytes} bytes");
+    }
+    keep(b"m10", &long(2, PART_BYTES * 2)).await;
+    keep(b"m1", b"short").await;
+    assert_eq!(found(b"m1").unwrap(), b"short");
+    assert_eq!(
+        found(b"m10").unwrap(),
+        long(2, PART_BYTES * 2),
+        "a row whose key begins alike keeps its parts"
+    );
+    let all = store.scan_sealed(&Scan::all(Table::Messages), &scope).unwrap();
+    assert_eq!(all.iter().map(|(_, value)| value.len()).collect::<Vec<_>>(), [5, PART_BYTES * 2]);
+    let write = change(|change| {
+        change.delete(Table::Messages, b"m10");
+    });
+    store.commit(write).await.unwrap();
+    assert!(found(b"m10").is_none() && parts().is_empty());
+}
+
+async fn r05_a_part_of_another_value_is_refused(room: Room) {
+    let store = room.store().await;
+    let scope = clinic("north");
+    let keep = async |value: &[u8]| {
+        let write = change(|change| {
+            change.put_sealed(Table::Messages, b"m1", &scope, value);
+        });
+        store.commit(write).await.unwrap();
+    };
+    let parts = || store.backend().scan(&Scan::all(Table::Parts)).unwrap();
+    keep(&vec![1; PART_BYTES * 2]).await;
+    let earlier = parts();
+    keep(&vec![2; PART_BYTES * 2]).await;
+    let refused = || {
+        let found = store.get_sealed(Table::Messages, b"m1", &scope);
+        matches!(
+            found,
+            Err(Error::Sealed { table: Table::Parts, .. } | Error::Damaged { table: Table::Messages })
+        )
+    };
+    let later = parts();
+    let ((first, _), (second, of_second)) = (&later[0], &later[1]);
+    store.backend().commit(put(Table::Parts, first, &earlier[0].1)).await.unwrap();
+    assert!(refused(), "the first part of the value that stood here before");
+    store.backend().commit(put(Table::Parts, first, of_second)).await.unwrap();
+    assert!(refused(), "the second part in place of the first");
+    let operations = vec![Operation::Delete { table: Table::Parts, key: second.clone() }];
+    store.backend().commit(Write { operations, ..Write::default() }).await.unwrap();
+    store.backend().commit(put(Table::Parts, first, &later[0].1)).await.unwrap();
+    assert!(refused(), "a part is missing");
 }
 
 async fn r05_a_damaged_plain_row_is_refused(room: Room) {

@@ -146,7 +146,10 @@ async fn each(
             tally.done += 1;
             match format {
                 Format::Json => output::json(&document),
-                Format::Plain => output::line(&format!("{id}  {}", verb.done())),
+                Format::Plain => {
+                    let further = document["read_as"].as_str().map(|it| format!(" as {it}"));
+                    output::line(&format!("{id}  {}{}", verb.done(), further.unwrap_or_default()))
+                }
             };
         }
         Err(refusal) => {

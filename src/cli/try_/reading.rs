@@ -20,6 +20,7 @@ use crate::clinical::mapping::Mapping;
 use crate::clinical::mapping::Reading;
 use crate::clinical::mapping::language::Format;
 use crate::clinical::model::Finding;
+use crate::clinical::model::NotAssessed;
 use crate::clinical::model::Report;
 use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
@@ -85,6 +86,8 @@ struct Reports<'a> {
 #[derive(Serialize)]
 struct Findings {
     findings: Vec<Finding>,
+    /// What the rules could say nothing of, and why.
+    not_assessed: Vec<NotAssessed>,
 }
 
 impl Message {
@@ -178,11 +181,13 @@ fn of_stage(compiled: &Compiled, stage: Stage, reports: &[Report]) -> (Box<RawVa
     match stage {
         Stage::Report => (raw(&Reports { reports }), Vec::new()),
         Stage::Findings => {
-            let find = |report| {
-                let request = interpret::request(report, Context::default());
-                compiled.knowledge.interpret(&request).findings
-            };
-            (raw(&Findings { findings: reports.iter().flat_map(find).collect() }), Vec::new())
+            let mut said = Findings { findings: Vec::new(), not_assessed: Vec::new() };
+            for report in reports {
+                let of_report = compiled.knowledge.interpret(&interpret::request(report, Context::default()));
+                said.findings.extend(of_report.findings);
+                said.not_assessed.extend(of_report.not_assessed);
+            }
+            (raw(&said), Vec::new())
         }
         Stage::Fhir => (raw(&fhir::collection(reports, &IdKey::PUBLIC_TEST)), Vec::new()),
         Stage::Cliniko => plan::document(compiled, reports),

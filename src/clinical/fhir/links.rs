@@ -8,6 +8,10 @@ pub(super) struct Links<'a> {
     pub(super) report: &'a Report,
     /// The laboratory's part of the identifier systems.
     lab_system: String,
+    /// That of its results, of which each report has many.
+    pub(super) result_system: String,
+    /// The laboratory's number for the report, where it has one.
+    pub(super) number: Option<fhir::Text<'a>>,
     pub(super) patient: String,
     pub(super) report_url: String,
     /// Where the message says what was ordered, by whom or why.
@@ -42,9 +46,12 @@ impl<'a> Links<'a> {
                 organizations.push((name, url));
             }
         }
+        let lab_system = format!("urn:haemosync:lab:{}", fhir::text::percent_encoded(&report.lab));
         Self {
             report,
-            lab_system: format!("urn:haemosync:lab:{}", fhir::text::percent_encoded(&report.lab)),
+            result_system: format!("{lab_system}:result"),
+            lab_system,
+            number: fhir::text::string(&report.filler_number),
             patient,
             report_url: ids.url("DiagnosticReport", 0),
             request: has_request.then(|| ids.url("ServiceRequest", 0)),

@@ -40,7 +40,7 @@ pub(super) fn observation<'a>(
     fhir::Resource::Observation(Box::new(fhir::Observation {
         id: Some(id_of(url).to_owned().into()),
         meta: fhir::Meta::profile(RESULT),
-        identifier: identifier(links, "result", &result.id.0),
+        identifier: identifier(links, links.result_system.clone().into(), &result.id.0),
         based_on: links.to_request(),
         status: result.status.as_str().into(),
         category: category(),
@@ -75,7 +75,7 @@ pub(super) fn group<'a>(
     fhir::Resource::Observation(Box::new(fhir::Observation {
         id: Some(id_of(url).to_owned().into()),
         meta: fhir::Meta::profile(GROUP),
-        identifier: identifier(links, "panel", &panel.id),
+        identifier: identifier(links, links.system("panel"), &panel.id),
         based_on: links.to_request(),
         status: group_status(panel.status).as_str().into(),
         category: category(),
@@ -104,15 +104,10 @@ const fn group_status(status: ReportStatus) -> ResultStatus {
 }
 
 /// The laboratory's filler number, and where in the message this stood.
-fn identifier<'a>(links: &Links<'a>, what: &str, place: &str) -> Vec<fhir::Identifier<'a>> {
-    let value =
-        fhir::text::string(&links.report.filler_number).map(|number| format!("{number}/{place}").into());
-    let of = |value| fhir::Identifier {
-        system: Some(links.system(what)),
-        value: Some(value),
-        ..fhir::Identifier::default()
-    };
-    value.map(of).into_iter().collect()
+fn identifier<'a>(links: &Links<'a>, system: fhir::Text<'a>, place: &str) -> Vec<fhir::Identifier<'a>> {
+    let Some(number) = links.number.as_deref() else { return Vec::new() };
+    let value = [number, "/", place].concat().into();
+    vec![fhir::Identifier { system: Some(system), value: Some(value), ..fhir::Identifier::default() }]
 }
 
 fn category<'a>() -> Vec<fhir::CodeableConcept<'a>> {

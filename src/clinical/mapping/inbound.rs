@@ -131,6 +131,16 @@ impl Mapping {
         }
     }
 
+    /// Reads a document of FHIR or JSON, and gives its bytes back as soon as they are a tree: it may be large.
+    pub fn read_document(&self, raw: Vec<u8>) -> Reading {
+        let root = self.tree(&raw);
+        drop(raw);
+        match root {
+            Ok(root) => self.read_tree(&root),
+            Err(problem) => Reading::unreadable(*problem),
+        }
+    }
+
     /// Reads what HL7's XML was converted to, and tells of what the conversion met.
     fn read_converted(&self, decoded: &hl7v2::Decoded<'_>, deviations: &[hl7v2::xml::Deviation]) -> Reading {
         let mut reading = self.read_decoded(decoded);

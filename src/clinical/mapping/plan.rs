@@ -293,6 +293,30 @@ impl Mapping {
         first_name(self.of(Field::ResultValue)?.1)
     }
 
+    /// Of a rule and its alternatives the first whose conditions all hold. Each condition is asked, also after one that
+    /// does not hold: the mapping has considered what it looks at.
+    pub(super) fn chosen<'r>(
+        &'r self,
+        rule: (RuleId, &'r Rule),
+        mut holds: impl FnMut(&'r Condition) -> bool,
+    ) -> Option<(RuleId, &'r Rule)> {
+        let (mut id, mut rule) = rule;
+        while let Some(more) = &rule.more {
+            let unmet = more.when.iter().filter(|condition| !holds(condition)).count();
+            if unmet == 0 {
+                break;
+            }
+            id = more.otherwise?;
+            rule = self.rule(id)?;
+        }
+        Some((id, rule))
+    }
+
+    /// A rule and its alternatives, in the order in which they are asked.
+    pub(super) fn alternatives(&self, id: RuleId) -> impl Iterator<Item = RuleId> {
+        std::iter::successors(Some(id), |id| self.rule(*id)?.more.as_ref()?.otherwise)
+    }
+
     pub(super) fn of(&self, field: Field) -> Option<(RuleId, &Rule)> {
         let id = (*self.by_field.get(field as usize)?)?;
         Some((id, self.rule(id)?))

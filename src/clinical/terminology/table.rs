@@ -122,8 +122,11 @@ pub struct Problem {
 impl Table {
     /// Reads a CSV table, or says everything that is wrong with it.
     pub fn parse(text: &str, kind: TableKind) -> Result<Self, Vec<Problem>> {
-        let mut reader =
-            csv::ReaderBuilder::new().comment(Some(b'#')).trim(csv::Trim::All).from_reader(text.as_bytes());
+        let mut reader = csv::ReaderBuilder::new()
+            .comment(Some(b'#'))
+            .flexible(true)
+            .trim(csv::Trim::All)
+            .from_reader(text.as_bytes());
         let header: Vec<String> =
             reader.headers().map(|row| row.iter().map(str::to_owned).collect()).unwrap_or_default();
         let mut table = Builder::new(kind);
@@ -133,18 +136,20 @@ impl Table {
             let record = match record {
                 Ok(record) => record,
                 Err(error) => {
-                    let line = error.position().map_or(1, csv::Position::line);
-                    let line = usize::try_from(line).unwrap_or(usize::MAX);
-                    table.tell(line, "the row is not CSV of the header's columns");
+                    table.tell(line_of(text, error.position()), "the row is not CSV");
                     continue;
                 }
             };
-            let line = record.position().map_or(1, csv::Position::line);
+            let line = line_of(text, record.position());
+            if let Some(message) = check_length(&record, &header, kind) {
+                table.tell(line, message);
+                continue;
+            }
             let cell = |name: &str| {
                 let at = header.iter().position(|it| it == name);
                 at.and_then(|at| record.get(at)).unwrap_or_default()
             };
-            if !table.add(usize::try_from(line).unwrap_or(usize::MAX), cell) {
+            if !table.add(line, cell) {
                 break;
             }
         }
@@ -205,10 +210,17 @@ impl Table {
     }
 
     /// The known spelling nearest to one that is not in the table.
+    ///
+    /// A letter's difference is another test or unit as easily as a slip (`PLT` and `ALT`), so only case, spaces and
+    /// punctuation may differ.
     pub fn nearest(&self, sent: &str) -> Option<&str> {
-        let mut known: Vec<&str> = self.rows.keys().map(String::as_str).collect();
-        known.sort_unstable();
-        nearest(sent, known)
+        let letters = |text: &str| -> String {
+            let kept = text.chars().filter(|c| c.is_alphanumeric() || matches!(c, '%' | '/'));
+            kept.flat_map(char::to_lowercase).collect()
+        };
+        let wanted = letters(sent);
+        let alike = self.rows.keys().map(String::as_str).filter(|known| letters(known) == wanted);
+        alike.min().filter(|_| !wanted.is_empty())
     }
 
     /// Every row with its spelling, in the order of lines.
@@ -318,6 +330,31 @@ fn check_header(text: &str, header: &[String], kind: TableKind) -> Option<Proble
     tell(format!("the column `{name}` stands twice"), "keep one of the two".to_owned())
 }
 
+/// The line of the row at a place, from one. The reader's place may be that of comments before the row.
+fn line_of(text: &str, position: Option<&csv::Position>) -> usize {
+    let begins = position.and_then(|it| usize::try_from(it.byte()).ok()).unwrap_or_default();
+    // Of CR LF the first ends a row for the reader.
+    let begins = begins + usize::from(text.get(begins..).is_some_and(|rest| rest.starts_with('\n')));
+    let before = text.get(..begins).unwrap_or_default().lines().count();
+    let rest = text.get(begins..).unwrap_or_default();
+    let skipped = rest.lines().take_while(|line| line.starts_with('#') || line.trim().is_empty()).count();
+    before + skipped + 1
+}
+
+/// Cells may be left out at a row's end, but not those that every row needs.
+fn check_length(record: &csv::StringRecord, header: &[String], kind: TableKind) -> Option<String> {
+    if record.len() > header.len() {
+        let (cells, columns) = (record.len(), header.len());
+        return Some(format!(
+            "the row has {cells} cells and the header {columns} columns: a cell with a comma in it stands in quotes"
+        ));
+    }
+    let needed = kind.columns().iter().filter(|it| it.is_needed).map(|it| it.name);
+    let missing =
+        header.iter().skip(record.len()).find(|name| needed.clone().any(|it| it == name.as_str()))?;
+    Some(format!("the row ends before the column `{missing}`"))
+}
+
 fn check_row<'c>(cell: &impl Fn(&str) -> &'c str, row: &Row, kind: TableKind) -> Vec<String> {
     let mut problems = Vec::new();
     if cell("sent").is_empty() {
@@ -374,6 +411,7 @@ mod tests {
         assert_eq!(table.find("x10^9/L", None).unwrap().line, 4);
         assert_eq!(table.find("UMOL/L", None), None);
         assert_eq!(table.nearest("umol/l"), Some("umol/L"));
+        assert_eq!(table.nearest("mmol/L"), None, "another unit is no hint");
     }
 
     #[test]
@@ -396,6 +434,15 @@ mod tests {
             ]
         );
         assert_eq!(messages("unit,ucum\n", TableKind::Units)[0].0, 1);
+        let commented =
+            "# ours\nsent,ucum,factor\n# 7 results\n\n# so far\ng/L,g/L\n# 2 results\nmg%,mg%,\nU\n";
+        for text in [commented.to_owned(), commented.replace('\n', "\r\n")] {
+            assert_eq!(
+                messages(&text, TableKind::Units),
+                [(8, "`mg%` is no UCUM unit".into()), (9, "the row ends before the column `ucum`".into())],
+                "{text:?}"
+            );
+        }
         assert_eq!(messages("sent,ucum\na,b,c\n", TableKind::Units)[0].0, 2);
     }
 

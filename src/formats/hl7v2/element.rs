@@ -36,6 +36,7 @@ impl<'m> Segment<'m> {
         self.index.ordinal
     }
 
+    #[inline]
     pub fn location(&self) -> Location {
         Location::segment(self.index.name, self.index.ordinal)
     }
@@ -56,6 +57,7 @@ impl<'m> Segment<'m> {
     }
 
     /// A field by HL7's number: in MSH, field 1 is the separator itself and field 2 the encoding characters.
+    #[inline]
     pub fn field(&self, number: u32) -> Element<'m> {
         let at = self.location().field(number);
         let place = number
@@ -81,11 +83,13 @@ impl<'m> Segment<'m> {
     }
 
     /// Whether the segment is one of this name.
+    #[inline]
     pub(crate) fn is(&self, name: [u8; 3]) -> bool {
         self.index.name == name
     }
 
     /// Whether anything was sent in a field, be it delimiters alone.
+    #[inline]
     pub(crate) fn has(&self, number: u32) -> bool {
         let place = number.checked_sub(1).and_then(|offset| self.index.fields_from.checked_add(offset));
         place
@@ -152,12 +156,14 @@ impl<'m> Element<'m> {
     }
 
     /// The element as sent: escapes not decoded, delimiters of lower levels included.
+    #[inline]
     pub fn raw(&self) -> &'m str {
         self.message.slice(self.start, self.end)
     }
 
     /// The element's plain text: escapes decoded. Delimiters of lower levels stay in it, so nothing is lost
     /// where a value has more parts than the reader expects.
+    #[inline]
     pub fn text(&self) -> Cow<'m, str> {
         escape::decode(self.raw(), &self.message.delimiters, self.message.charset)
     }
@@ -168,16 +174,19 @@ impl<'m> Element<'m> {
     }
 
     /// Nothing was sent.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.start == self.end
     }
 
     /// The explicit null `""`: the sender says there is no value, and an older one is to be deleted.
+    #[inline]
     pub fn is_null(&self) -> bool {
         self.raw() == "\"\""
     }
 
     /// Whether anything but delimiters was sent at any level below; an explicit null counts.
+    #[inline]
     pub fn is_populated(&self) -> bool {
         (self.end - self.start) as usize > self.marks.len()
     }
@@ -213,12 +222,14 @@ impl<'m> Element<'m> {
     }
 
     /// A component, of the first repetition where this is a field.
+    #[inline]
     #[must_use]
     pub fn component(&self, number: u32) -> Element<'m> {
         self.first(Level::Repetition).part(Level::Component, number)
     }
 
     /// A subcomponent, of the first component where this is a field or repetition.
+    #[inline]
     #[must_use]
     pub fn subcomponent(&self, number: u32) -> Element<'m> {
         self.first(Level::Repetition).first(Level::Component).part(Level::Subcomponent, number)
@@ -256,6 +267,7 @@ impl<'m> Element<'m> {
     }
 
     /// The element at the end of `component.subcomponent`, where zero stands for "the whole".
+    #[inline]
     pub(super) fn descend(&self, component: Option<u32>, subcomponent: Option<u32>) -> Element<'m> {
         let whole = component.map_or(*self, |number| self.component(number));
         subcomponent.map_or(whole, |number| whole.subcomponent(number))
@@ -273,6 +285,7 @@ impl<'m> Element<'m> {
         })
     }
 
+    #[inline]
     fn first(&self, level: Level) -> Element<'m> {
         // Inside an element of this level or a lower one, no delimiter of the level is left to cut at.
         if self.marks.iter().any(|mark| mark.level() == level) { self.part(level, 1) } else { *self }
@@ -294,6 +307,7 @@ impl<'m> Element<'m> {
         Element { start, end, marks: self.marks.get(from..to).unwrap_or_default(), at, ..*self }
     }
 
+    #[inline]
     fn parts(&self, level: Level) -> Parts<'m> {
         Parts { rest: Some(*self), level, number: 0 }
     }
@@ -315,6 +329,7 @@ struct Parts<'m> {
 impl<'m> Iterator for Parts<'m> {
     type Item = Element<'m>;
 
+    #[inline]
     fn next(&mut self) -> Option<Element<'m>> {
         let rest = self.rest.take()?;
         self.number += 1;

@@ -228,8 +228,11 @@ fn optional(rest: &mut &str, part: &'static str, min: u16, max: u16) -> Result<O
     Ok(u8::try_from(value).ok())
 }
 
+/// The number that the next `count` digits write, four at most.
 fn digits(rest: &mut &str, count: usize, part: &'static str) -> Result<u16, Error> {
-    let found = rest.bytes().take(count).take_while(u8::is_ascii_digit).count();
+    let found = rest.bytes().take(count).take_while(u8::is_ascii_digit);
+    let (found, number) =
+        found.fold((0, 0_u16), |(found, number), digit| (found + 1, number * 10 + u16::from(digit - b'0')));
     if found < count {
         return Err(if found == rest.len() {
             Error::Incomplete { part }
@@ -237,9 +240,8 @@ fn digits(rest: &mut &str, count: usize, part: &'static str) -> Result<u16, Erro
             Error::NotDigits { expected: part }
         });
     }
-    let (number, after) = rest.split_at_checked(count).ok_or(Error::Incomplete { part })?;
-    *rest = after;
-    number.parse().map_err(|_| Error::NotDigits { expected: part })
+    *rest = rest.get(count..).unwrap_or_default();
+    Ok(number)
 }
 
 fn within(part: &'static str, value: u16, min: u16, max: u16) -> Result<u16, Error> {

@@ -163,6 +163,9 @@ pub(super) fn header(id: MessageId, standing: &Standing, message: &Message) -> V
     if let Some(discarded) = &standing.discarded {
         shown["discarded"] = json!(discarded);
     }
+    if let Some(first) = it.read_again {
+        shown["read_again"] = json!(first);
+    }
     shown
 }
 
@@ -220,12 +223,12 @@ pub(super) async fn replay(
     Query(how): Query<HowRead>,
 ) -> Result<Response, Refusal> {
     let id = id_of(&id)?;
-    let after = if how.dry_run {
+    let replayed = if how.dry_run {
         holds::would_replay(state.desk(), By::OPERATOR, id, how.mapping)?
     } else {
         holds::replay(state.desk(), By::OPERATOR, id, how.mapping).await?
     };
-    Ok((StatusCode::ACCEPTED, axum::Json(json!({ "id": id, "state": after.state }))).into_response())
+    Ok((StatusCode::ACCEPTED, axum::Json(replayed)).into_response())
 }
 
 #[derive(Deserialize)]

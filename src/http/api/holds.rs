@@ -23,6 +23,7 @@ use crate::pipeline::holds;
 use crate::pipeline::holds::By;
 use crate::pipeline::holds::Filter;
 use crate::pipeline::holds::Order;
+use crate::pipeline::holds::Replayed;
 use crate::pipeline::holds::With;
 use crate::pipeline::records::CaseId;
 use crate::pipeline::records::MessageId;
@@ -106,10 +107,11 @@ pub(super) async fn replay(
     SignedIn(actor): SignedIn,
     Named(id): Named<MessageId>,
     Asked(query): Asked<ReplayQuery>,
-) -> Result<(StatusCode, axum::Json<Value>), Refused> {
+) -> Result<(StatusCode, axum::Json<Replayed>), Refused> {
     let user = mends(&state, &actor, "replay").await?;
-    let after = holds::replay(state.pipeline.as_ref().into(), by(&user, &actor), id, query.mapping).await?;
-    Ok((StatusCode::ACCEPTED, axum::Json(json!({ "id": id, "state": after.state.as_str() }))))
+    let replayed =
+        holds::replay(state.pipeline.as_ref().into(), by(&user, &actor), id, query.mapping).await?;
+    Ok((StatusCode::ACCEPTED, axum::Json(replayed)))
 }
 
 #[derive(Deserialize)]

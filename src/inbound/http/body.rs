@@ -1,7 +1,10 @@
 //! Receives a body: bounded in bytes and in time, and all of them together in memory.
 
+use std::ops::Deref;
+use std::pin::pin;
 use std::time::Duration;
 
+use axum::BoxError;
 use axum::body::Body;
 use axum::body::Bytes;
 use axum::http::HeaderMap;
@@ -10,6 +13,7 @@ use axum::http::header;
 use http_body_util::BodyExt;
 use http_body_util::LengthLimitError;
 use http_body_util::Limited;
+use tokio::sync::SemaphorePermit;
 
 use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
@@ -25,7 +29,7 @@ const ROOM_WAIT: Duration = Duration::from_secs(10);
 
 impl Door {
     /// Reads a whole body, or says why not.
-    pub(super) async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
+    pub(super) async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Received<'_>, Refusal> {
         let max = self.config.body_bytes_max;
         let declared =
             headers.get(header::CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
@@ -34,13 +38,39 @@ impl Door {
         }
         let units = declared.unwrap_or(max).div_ceil(BUDGET_UNIT_BYTES).max(1);
         let room = self.room.acquire_many(u32::try_from(units).unwrap_or(u32::MAX));
-        let Ok(Ok(_room)) = tokio::time::timeout(ROOM_WAIT, room).await else { return Err(busy()) };
-        match tokio::time::timeout(BODY_READ, Limited::new(body, max).collect()).await {
-            Ok(Ok(whole)) => Ok(whole.to_bytes()),
+        let Ok(Ok(room)) = tokio::time::timeout(ROOM_WAIT, room).await else { return Err(busy()) };
+        match tokio::time::timeout(BODY_READ, whole(Limited::new(body, max), declared)).await {
+            Ok(Ok(bytes)) => Ok(Received { bytes: bytes.into(), _room: room }),
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(max)),
             Ok(Err(_)) | Err(_) => Err(cut_off()),
         }
     }
+}
+
+/// A body, which has its room as long as it is held.
+pub(super) struct Received<'d> {
+    bytes: Bytes,
+    _room: SemaphorePermit<'d>,
+}
+
+impl Deref for Received<'_> {
+    type Target = Bytes;
+
+    fn deref(&self) -> &Bytes {
+        &self.bytes
+    }
+}
+
+/// The body in one piece, gathered as it comes: a large one is never held twice.
+async fn whole(body: Limited<Body>, declared: Option<usize>) -> Result<Vec<u8>, BoxError> {
+    let mut body = pin!(body);
+    let mut bytes = Vec::with_capacity(declared.unwrap_or_default());
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame?.into_data() {
+            bytes.extend_from_slice(&data);
+        }
+    }
+    Ok(bytes)
 }
 
 fn too_large(max: usize) -> Refusal {

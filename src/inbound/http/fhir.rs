@@ -19,7 +19,9 @@ use self::answer::Writer;
 use crate::diagnostic::Code;
 use crate::diagnostic::Diagnostic;
 use crate::formats::fhir::incoming;
+use crate::formats::fhir::incoming::Incoming;
 use crate::formats::fhir::incoming::Kind;
+use crate::formats::tree::Node;
 use crate::inbound::http::Door;
 use crate::inbound::http::guard;
 use crate::inbound::http::media::FhirFormat;
@@ -71,8 +73,7 @@ async fn take(door: &Door, address: Address, request: Request) -> Response {
         let condition = condition(&parts.headers)?;
         let body = door.read(&parts.headers, body).await?;
         // What cannot be decoded or is no message of results is kept too; intake says why it is refused.
-        let root = tree::fhir(&body).ok();
-        let read = root.as_ref().and_then(|root| incoming::read(root).ok());
+        let (read, header) = tree::fhir(&body).map_or((None, None), |root| of_message(&root));
         if read.as_ref().is_some_and(|read| !address.takes(read.kind)) {
             return Err(other_address());
         }
@@ -80,12 +81,20 @@ async fn take(door: &Door, address: Address, request: Request) -> Response {
         if let Some(refusal) = Refusal::of(&answer) {
             return Err(refusal);
         }
-        Ok(Answered { answer, read, root })
+        Ok(Answered { answer, read, header })
     };
     match taken.await {
         Ok(answered) => writer.write(&answered),
         Err(refusal) => writer.refuse(&refusal),
     }
+}
+
+/// What the answer needs of what was sent, which may be large and is not kept for it.
+fn of_message(root: &Node) -> (Option<Incoming>, Option<Node>) {
+    let read = incoming::read(root).ok();
+    let is_message = read.as_ref().is_some_and(|read| matches!(read.kind, Kind::Message));
+    let header = || root.get("entry")?.items().first()?.get("resource").cloned();
+    (read, if is_message { header() } else { None })
 }
 
 /// The identifier of `If-None-Exist`. A condition that cannot be checked is refused, as the sender relies on it.

@@ -99,7 +99,7 @@ impl Desk {
             if self.rule.step(&it.file.name, Arrival::Closed) == Step::Take {
                 let name = it.file.name.clone();
                 let taken = match self.inbox.content(&it) {
-                    Ok(content) => self.inbox.take(&name, &content, Some(&it), None).await,
+                    Ok(content) => self.inbox.take(&name, &content.into(), Some(&it), None).await,
                     Err(error) => Err(error),
                 };
                 if let Err(error) = taken {
@@ -117,16 +117,16 @@ impl Desk {
             if !draft.is_touched || draft.bytes.is_empty() {
                 continue;
             }
-            let (name, base) = (draft.name.as_str(), draft.base.as_ref());
+            let (name, base, length) = (draft.name.as_str(), draft.base.as_ref(), draft.bytes.len());
             let kept = match self.inbox.find(name) {
                 Ok(now) if now.as_ref() == base => {
-                    self.inbox.keep(name, draft.bytes.as_slice(), false, base).await
+                    self.inbox.keep(name, &draft.bytes.into_shared(), false, base).await
                 }
                 Ok(_) => Err(inbox::Error::Changed),
                 Err(error) => Err(error),
             };
             match kept {
-                Ok(()) => tracing::info!(%feed, bytes = draft.bytes.len(), "kept an interrupted upload"),
+                Ok(()) => tracing::info!(%feed, bytes = length, "kept an interrupted upload"),
                 Err(error) => {
                     tracing::warn!(%feed, error = %Chain(&error), "dropped an interrupted upload");
                 }
@@ -238,7 +238,7 @@ impl Desk {
 
     /// A file is closed: it is taken, or kept until it is.
     async fn arrived(&mut self, draft: Draft) -> Result<(), Refusal> {
-        let (name, bytes) = (draft.name.as_str(), draft.bytes.as_slice());
+        let (name, bytes) = (draft.name.as_str(), &draft.bytes.into_shared());
         let now = self.inbox.find(name)?;
         match self.rule.step(name, Arrival::Closed) {
             Step::Wait => self.inbox.keep(name, bytes, true, now.as_ref()).await?,
@@ -271,8 +271,9 @@ impl Desk {
             return Err(inbox::Error::Interrupted.into());
         }
         let content = Bytes::of(self.inbox.content(waiting)?, &self.memory)?;
-        self.inbox.take(name, content.as_slice(), Some(waiting), with).await?;
-        self.remember(name, content.len());
+        let length = content.len();
+        self.inbox.take(name, &content.into_shared(), Some(waiting), with).await?;
+        self.remember(name, length);
         Ok(())
     }
 

@@ -167,7 +167,7 @@ impl Looker {
             Err(error) => return Err(error.into()),
         };
         let receipt_of = self.config.receipts_folder.is_some().then_some(file.name.as_str());
-        let fetched = self.fetches.take(key, &raw, receipt_of, settled).await?;
+        let fetched = self.fetches.take(key, &raw.into(), receipt_of, settled).await?;
         tracing::info!(
             feed = self.fetches.feed(),
             file = fetches::label(key),

@@ -14,6 +14,7 @@ use crate::audit;
 use crate::clinical::mapping::Mapping;
 use crate::clinical::mapping::inbound::Reading;
 use crate::clinical::mapping::inbound::Status;
+use crate::clinical::mapping::language::Format;
 use crate::clinical::model::Report;
 use crate::clock::Id;
 use crate::diagnostic::Code;
@@ -166,11 +167,11 @@ fn advance(pipeline: &Pipeline, job: &Job, change: &mut Change) -> Result<Advanc
     let feed = before.feed.as_deref().and_then(|name| pipeline.feeds.named(name));
     let outcome = match (feed, message::load(&pipeline.store, id, &before.scope())) {
         (None, _) => Outcome::held(vec![feed_gone()]),
-        (Some(feed), Ok(Some(message))) => {
-            advanced.bytes = message.raw.len();
-            let outcome = guarded(|| read(pipeline, feed, &message, job.body.mapping.as_deref()));
+        (Some(feed), Ok(Some(Message { mut raw, .. }))) => {
+            advanced.bytes = raw.len();
+            let outcome = guarded(|| read(pipeline, feed, &mut raw, job.body.mapping.as_deref()));
             let Outcome { state, diagnostics, .. } = &outcome;
-            match application_ack::owed(pipeline, id, feed, &message.raw, *state, diagnostics) {
+            match application_ack::owed(pipeline, id, feed, &raw, *state, diagnostics) {
                 Owed::Nothing => {}
                 Owed::OnConnection(answer) => advanced.answer = Some((id, answer)),
                 Owed::ToListener(answer) => application_ack::put(pipeline, change, id, feed, &answer)?,
@@ -235,7 +236,9 @@ fn guarded(read: impl FnOnce() -> Outcome) -> Outcome {
 }
 
 /// Reads a message with the mapping of now, or with a remembered one where `then` names its digest.
-fn read(pipeline: &Pipeline, feed: &Feed, message: &Message, then: Option<&str>) -> Outcome {
+///
+/// HL7 v2, which may be owed an answer, stays in `raw`; what is read as a tree is given back before it is mapped.
+fn read(pipeline: &Pipeline, feed: &Feed, raw: &mut Vec<u8>, then: Option<&str>) -> Outcome {
     let mappings = pipeline.mappings.now();
     let mapping = match then {
         Some(digest) => remembered(pipeline, digest).map(Cow::Owned),
@@ -245,7 +248,10 @@ fn read(pipeline: &Pipeline, feed: &Feed, message: &Message, then: Option<&str>)
         Ok(mapping) => mapping,
         Err(problem) => return Outcome::held(vec![problem]),
     };
-    let Reading { reports, mut diagnostics, status, .. } = mapping.read_bytes(&message.raw);
+    let Reading { reports, mut diagnostics, status, .. } = match mapping.format() {
+        Format::Csv | Format::Hl7v2 => mapping.read_bytes(raw),
+        Format::Fhir | Format::Json => mapping.read_document(mem::take(raw)),
+    };
     let mut placed = Vec::with_capacity(reports.len());
     for mut report in reports {
         // Several laboratories may share a mapping; filler numbers are unique to each.

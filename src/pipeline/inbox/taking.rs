@@ -1,5 +1,7 @@
 //! Taking a file: each of its messages is kept and answered, then the file has its receipt and waits no longer.
 
+use bytes::Bytes;
+
 use crate::audit;
 use crate::formats::hl7v2::acknowledgement::Outcome;
 use crate::pipeline::inbox::Error;
@@ -31,7 +33,7 @@ impl Inbox {
     pub async fn take(
         &self,
         name: &str,
-        bytes: &[u8],
+        bytes: &Bytes,
         waiting: Option<&Waiting>,
         marker: Option<&Waiting>,
     ) -> Result<Taken, Error> {
@@ -103,7 +105,7 @@ impl Inbox {
     }
 
     /// Keeps each message of a file in its order; all of them are flushed, or the file counts as not taken.
-    async fn receive(&self, bytes: &[u8]) -> Result<Vec<Answer>, Error> {
+    async fn receive(&self, bytes: &Bytes) -> Result<Vec<Answer>, Error> {
         let file = self.intake.receive_file(&self.feed, bytes).await;
         if file.close || file.messages.iter().any(|it| it.message.is_none()) {
             return Err(Error::NotKept);

@@ -110,10 +110,11 @@ fn take_up(
         feed: after.feed.clone(),
         control_id: kept.header.control_id.clone(),
         sha256: kept.header.sha256.clone(),
+        read_again: None,
     };
     let (ack, answer) = acknowledge(clock, content, verdict, false).unzip();
     let answer = answer.flatten().unwrap_or_default();
-    Message::put(&mut change, id, &after.scope(), facts, (ack, &answer), &kept.raw);
+    Message::put(&mut change, id, &after.scope(), facts, (ack, &answer), kept.raw.into());
     Ok(Again::Accepted(after, change))
 }
 

@@ -10,6 +10,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+use bytes::Bytes;
+
 use crate::audit;
 use crate::clinical::mapping::Mapping;
 use crate::clinical::mapping::deviation;
@@ -88,7 +90,7 @@ impl Intake {
     /// Keeps every message of one file or body that came by a door which knows whose it is, and answers each.
     ///
     /// HL7 v2 is cut at its headers, with or without envelopes; in any other format the file is one message.
-    pub async fn receive_file(&self, feed: &Arc<Feed>, raw: &[u8]) -> FileAnswer {
+    pub async fn receive_file(&self, feed: &Arc<Feed>, raw: &Bytes) -> FileAnswer {
         let format = self.0.mappings.now().catalog.lab(&feed.mapping).map(Mapping::format);
         if format.is_some_and(|format| format != Format::Hl7v2) {
             return FileAnswer::of(self.receive_from(feed, raw).await);
@@ -97,7 +99,7 @@ impl Intake {
     }
 
     /// The same, for a door that gives one answer to a body however many messages are in it.
-    pub async fn receive_body(&self, feed: &Arc<Feed>, raw: &[u8]) -> Answer {
+    pub async fn receive_body(&self, feed: &Arc<Feed>, raw: &Bytes) -> Answer {
         self.receive_file(feed, raw).await.into_answer()
     }
 
@@ -107,15 +109,13 @@ impl Intake {
         &self,
         feed: Option<&Arc<Feed>>,
         names: &[String],
-        raw: &[u8],
+        raw: &Bytes,
     ) -> FileAnswer {
         let split = batch::split(raw);
         let pieces = pieces(raw, &split);
-        let messages: Vec<&[u8]> = pieces
-            .iter()
-            .filter(|it| it.is_message)
-            .map(|it| raw.get(it.bytes.clone()).unwrap_or_default())
-            .collect();
+        // Each shares the bytes of the file.
+        let cut = |it: &Piece| raw.slice(it.bytes.start.min(raw.len())..it.bytes.end.min(raw.len()));
+        let messages: Vec<Bytes> = pieces.iter().filter(|it| it.is_message).map(cut).collect();
         let stray = split.deviations.iter().any(|it| it.kind == hl7v2::Kind::BatchJunk);
         if messages.is_empty() && (stray || !split.is_enveloped()) {
             // Nothing in it can be told from a damaged message: into quarantine as one.
@@ -142,7 +142,7 @@ impl Intake {
         self.acknowledge_file(raw, &split, answer)
     }
 
-    async fn receive_one(&self, feed: Option<&Arc<Feed>>, names: &[String], raw: &[u8]) -> Answer {
+    async fn receive_one(&self, feed: Option<&Arc<Feed>>, names: &[String], raw: &Bytes) -> Answer {
         if let Some(feed) = feed {
             return self.receive_from(feed, raw).await;
         }

@@ -3,6 +3,7 @@
 //! Rows are keyed by feed and id, so that a feed's files stand together in the order they came. Everything is sealed
 //! under the feed's key, names too; a name is found by its blind index.
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
@@ -143,7 +144,7 @@ pub fn content(store: &Store, feed: &str, scope: &Scope, id: Id) -> Result<Optio
 }
 
 /// Adds a file to a change. `alone`: a conflict if its name is in use.
-pub fn put(change: &mut Change, feed: &str, scope: &Scope, id: Id, file: &File, content: &[u8], alone: bool) {
+pub fn put(change: &mut Change, feed: &str, scope: &Scope, id: Id, file: &File, content: Bytes, alone: bool) {
     let key = key(feed, id);
     if alone {
         change.index_unique(Table::Drops, &key, scope, Field::FileName, &file.name);
@@ -151,7 +152,7 @@ pub fn put(change: &mut Change, feed: &str, scope: &Scope, id: Id, file: &File, 
         change.index(Table::Drops, &key, scope, Field::FileName, &file.name);
     }
     change.put_sealed(Table::Drops, &key, scope, encode(file));
-    change.put_sealed(Table::DropContents, &key, scope, content);
+    change.put_sealed_long(Table::DropContents, &key, scope, Vec::new(), content);
     change.count(waiting_counter(feed), 1);
 }
 

@@ -1,5 +1,6 @@
 //! A message as it was received: never changed, never deleted before its retention ends.
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
@@ -28,6 +29,9 @@ pub struct Header {
     pub bytes: usize,
     /// MSA-1 of our answer; none for a message that is owed none.
     pub ack: Option<String>,
+    /// The message of which this is a further reading; none of one that a laboratory sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_again: Option<MessageId>,
     /// Length of the acknowledgement that stands between header and raw bytes.
     ack_bytes: usize,
 }
@@ -76,6 +80,8 @@ impl State {
 /// Counts of messages, by state; `duplicates` beside them.
 pub const COUNTER_PREFIX: &str = "messages.";
 pub const DUPLICATES: &str = "duplicates";
+/// Kept messages that no laboratory sent: further readings of others.
+pub const FURTHER_READINGS: &str = "readings.further";
 /// Messages refused because their sender claimed another's name.
 pub const IMPOSTORS: &str = "senders.mismatched";
 /// Counts of a feed's messages, by where they stand: `feeds.<feed>.<word>`. The feed is empty where no feed is known.
@@ -151,27 +157,25 @@ pub fn scope_of(feed: Option<&str>) -> Scope {
 
 impl Message {
     fn header(facts: HeaderFacts, ack_bytes: usize, ack: Option<&str>, bytes: usize) -> Header {
-        let HeaderFacts { received_at, lab, feed, control_id, sha256 } = facts;
+        let HeaderFacts { received_at, lab, feed, control_id, sha256, read_again } = facts;
         let ack = ack.map(str::to_owned);
-        Header { received_at, lab, feed, control_id, sha256, bytes, ack, ack_bytes }
+        Header { received_at, lab, feed, control_id, sha256, bytes, ack, read_again, ack_bytes }
     }
 
-    /// Adds a message to a change, sealed under its feed's key. The bytes are copied once, into their row.
+    /// Adds a message to a change, sealed under its feed's key. The bytes are not copied: a message may be long.
     pub fn put(
         change: &mut Change,
         id: MessageId,
         scope: &Scope,
         header: HeaderFacts,
         (ack, acknowledgement): (Option<&str>, &[u8]),
-        raw: &[u8],
+        raw: Bytes,
     ) {
         let header = Self::header(header, acknowledgement.len(), ack, raw.len());
-        let mut row = encode(&header);
-        row.reserve_exact(1 + acknowledgement.len() + raw.len());
-        row.push(b'\n');
-        row.extend_from_slice(acknowledgement);
-        row.extend_from_slice(raw);
-        change.put_sealed(Table::Messages, &id.key(), scope, row);
+        let mut head = encode(&header);
+        head.push(b'\n');
+        head.extend_from_slice(acknowledgement);
+        change.put_sealed_long(Table::Messages, &id.key(), scope, head, raw);
     }
 
     /// The bytes stay where they were opened: a message may hold a large document.
@@ -197,6 +201,7 @@ pub struct HeaderFacts {
     pub feed: Option<String>,
     pub control_id: String,
     pub sha256: String,
+    pub read_again: Option<MessageId>,
 }
 
 /// A kept message, opened.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -76,7 +77,8 @@ pub fn put(change: &mut Change, key: ReportKey, clinic: &str, report: &Report) {
     change.index(Table::Reports, &row, &scope, Field::FillerNumber, &lineage(report));
     for (index, attachment) in (0u16..).zip(&report.attachments) {
         if let Some(document) = &attachment.document {
-            change.put_sealed(Table::Attachments, &key.attachment(index), &scope, document.bytes());
+            let bytes = Bytes::from_owner(document.clone());
+            change.put_sealed_long(Table::Attachments, &key.attachment(index), &scope, Vec::new(), bytes);
         }
     }
     if let Some(number) = &report.order_number {

@@ -5,6 +5,7 @@
 //! Only a full disk is waited out: what is queued is refused, and the file is opened anew until a commit succeeds.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
@@ -27,6 +28,7 @@ use crate::store::backend::Operation;
 use crate::store::backend::Precondition;
 use crate::store::backend::Table;
 use crate::store::backend::Write;
+use crate::store::backend::successor;
 use crate::store::embedded::Config;
 use crate::store::embedded::SharedDatabase;
 use crate::store::embedded::definition;
@@ -218,8 +220,12 @@ impl<'transaction> Group<'transaction> {
                     *count = count.saturating_add(delta);
                 }
                 Operation::Delete { table, key } => drop(self.table(table)?.remove(key.as_slice())?),
+                Operation::DeletePrefix { table, prefix } => self.delete_prefix(table, &prefix)?,
                 Operation::Put { table, key, value } => {
                     self.table(table)?.insert(key.as_slice(), value.as_slice())?;
+                }
+                Operation::PutLater { table, key, value } => {
+                    self.table(table)?.insert(key.as_slice(), value.make().as_slice())?;
                 }
             }
         }
@@ -231,6 +237,18 @@ impl<'transaction> Group<'transaction> {
             self.chain.audit_head = link.hash;
         }
         Ok(Ok(self.chain))
+    }
+
+    fn delete_prefix(&mut self, table: Table, prefix: &[u8]) -> Result<(), redb::Error> {
+        let table = self.table(table)?;
+        let end = successor(prefix);
+        let end = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let range = (Bound::Included(prefix), end);
+        // Nearly always there is none.
+        if table.range::<&[u8]>(range)?.next().is_some() {
+            table.retain_in::<&[u8], _>(range, |_, _| false)?;
+        }
+        Ok(())
     }
 
     fn holds(&mut self, precondition: &Precondition) -> Result<bool, redb::Error> {

@@ -166,11 +166,23 @@ impl Life {
     }
 
     /// The most memory it ever had resident, in bytes.
-    #[expect(clippy::disallowed_methods, reason = "the system tells it in a file")]
     pub(crate) fn resident_peak(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    /// The memory it has resident now, in bytes; its peak begins anew from here.
+    #[expect(clippy::disallowed_methods, reason = "the system is told in a file")]
+    pub(crate) fn resident_from_here(&self) -> u64 {
+        // Linux, `Documentation/filesystems/proc.rst`: 5 sets the peak back to the present.
+        std::fs::write(format!("/proc/{}/clear_refs", self.child.id().unwrap()), "5").unwrap();
+        self.memory("VmRSS:")
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the system tells it in a file")]
+    fn memory(&self, name: &str) -> u64 {
         let id = self.child.id().unwrap();
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 

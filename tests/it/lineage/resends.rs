@@ -48,7 +48,11 @@ async fn send(gateway: &TestGateway, feed: &str, messages: Vec<Vec<u8>>) -> (usi
             let (intake, feed) = (intake.clone(), Arc::clone(&feed));
             sending.spawn(async move {
                 // Doors that know the sender, and the one that asks the message.
-                if at % 2 == 0 { intake.receive(&raw).await } else { intake.receive_from(&feed, &raw).await }
+                if at % 2 == 0 {
+                    intake.receive(&raw.into()).await
+                } else {
+                    intake.receive_from(&feed, &raw.into()).await
+                }
             });
         }
         while let Some(answer) = sending.join_next().await {

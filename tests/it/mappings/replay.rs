@@ -51,6 +51,51 @@ async fn then_and_now_read_the_same_bytes_differently() {
     gateway.finish().await;
 }
 
+/// What was mapped has its case; a further reading that says the same has none, and one that says another value is put
+/// before a person beside it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mapped_message_is_read_again_beside_itself_and_never_over_it() {
+    let folder = Folder::new();
+    let mut gateway = TestGateway::start_with(folder.setup()).await;
+    gateway.reconfigure("clinics = [\"test\", \"elsewhere\"]", "clinics = [\"test\"]").await;
+    let clinician = gateway.sign_in(crate::harness::CLINIC, "clinician").await;
+    gateway.send(&potassium("1", "K", "mmol/L")).await;
+    gateway.wait_until_quiet().await;
+    let [first] = gateway.ids()[..] else { panic!("one is kept") };
+    let report = reading(&gateway, first);
+    assert_eq!((report.0, gateway.cases(&clinician, "").await.len()), (State::Mapped, 1));
+
+    let path = format!("/messages/{first}/replay");
+    let tried = gateway.operate("POST", &format!("{path}?dry_run=true"), &Value::Null).await.done();
+    assert_eq!(tried, json!({ "id": first, "state": "waiting" }), "nothing is made of a dry run");
+    assert_eq!(gateway.ids(), [first]);
+
+    let done = gateway.operate("POST", &path, &Value::Null).await.done();
+    gateway.wait_until_quiet().await;
+    let [_, second] = gateway.ids()[..] else { panic!("a further message is kept") };
+    assert_eq!(done["read_as"], json!(second));
+    assert_eq!(reading(&gateway, second), report);
+    let shown = gateway.operate("GET", &format!("/messages/{second}"), &Value::Null).await.done();
+    assert_eq!((&shown["read_again"], &shown["ack"]), (&json!(first), &Value::Null), "{shown}");
+    assert_eq!(gateway.store().counter(report::REPEATS).unwrap(), 1);
+    assert_eq!(gateway.cases(&clinician, "").await.len(), 1, "it says what is known");
+
+    folder.write(CODES, &folder.read(CODES).replace("K,2823-3,Potassium", "K,2951-2,Sodium"));
+    gateway.restart().await;
+    let clinician = gateway.sign_in(crate::harness::CLINIC, "clinician").await;
+    gateway.operate("POST", &path, &Value::Null).await.done();
+    gateway.wait_until_quiet().await;
+    let third = gateway.ids()[2];
+    assert_eq!(reading(&gateway, third).2, "Sodium");
+    assert_eq!(reading(&gateway, first), report, "what was read first stands");
+    assert_eq!(gateway.cases(&clinician, "").await.len(), 2, "another reading is a person's to judge");
+    // The same bytes from the laboratory are still those of the first.
+    let again = String::from_utf8(gateway.send(&potassium("1", "K", "mmol/L")).await).unwrap();
+    assert!(again.contains("\rMSA|AA|1"), "{again}");
+    assert_eq!(gateway.ids().len(), 3);
+    gateway.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_remembered_is_not_replaced_by_what_is() {
     let folder = Folder::new();

@@ -224,7 +224,14 @@ fn keep_each_follow_up_once(findings: &mut [Finding]) {
 fn unread(scene: &Scene<'_>) -> Vec<NotAssessed> {
     let unread = scene.unread.iter().map(|it| (it.id, it.reason));
     let preliminary = scene.measurements.iter().filter(|it| it.preliminary);
-    let preliminary = preliminary.map(|it| (it.id, "it is preliminary: only critical limits were looked at"));
+    let preliminary = preliminary.map(|it| {
+        let reason = if it.status_unknown {
+            "its status is not known: only critical limits were looked at"
+        } else {
+            "it is preliminary: only critical limits were looked at"
+        };
+        (it.id, reason)
+    });
     let mut all: Vec<(&ResultId, &str)> = unread.chain(preliminary).collect();
     all.sort_by(|a, b| scene::place(a.0).cmp(&scene::place(b.0)));
     all.into_iter()

@@ -32,6 +32,8 @@ pub(super) struct Measurement<'a> {
     /// As sent, with the unit as sent.
     pub(super) shown: String,
     pub(super) preliminary: bool,
+    /// Preliminary, because its sender does not say how far it is.
+    pub(super) status_unknown: bool,
     pub(super) flag: Option<RangeFlag>,
     /// The laboratory's range in the analyte's unit, or ours where it sent none.
     pub(super) range: Limits,
@@ -158,6 +160,7 @@ fn measure<'a>(
             |unit| format!("{} {unit}", result.value.as_sent()),
         ),
         preliminary: is_preliminary(result.status),
+        status_unknown: result.status == ResultStatus::Unknown,
         flag,
         range,
         range_shown,

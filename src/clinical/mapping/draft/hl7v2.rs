@@ -41,6 +41,8 @@ struct Seen {
     numbers: Tally,
     with_offset: usize,
     without_offset: usize,
+    /// An offset that no clock in London has, where times have one.
+    other_offset: Option<String>,
     /// Values declared ST, and how many of them are numbers.
     texts: usize,
     numeric_texts: usize,
@@ -63,7 +65,7 @@ pub(super) fn sections(lab: &str, samples: &[&[u8]], catalog: &Catalog, tightnes
         format!("Drafted from {} messages. Each line marked `guess` rests on them alone.", seen.messages);
     let mut page = Page::new(lab, "hl7v2", &about);
     let mut questions = vec![
-        "are times without an offset London time? (`time_zone`)".to_owned(),
+        "in which zone are times without an offset written? (`time_zone`)".to_owned(),
         "is `report.filler_number` what names a report again when it is corrected?".to_owned(),
     ];
     let Some(template) = catalog.lab(TEMPLATE) else { return Sections { page, questions } };
@@ -149,8 +151,14 @@ impl Seen {
         if digits < TO_THE_MINUTE || word.parse::<hl7v2::timestamp::Timestamp>().is_err() {
             return;
         }
-        let has_offset = word.contains(['+', '-']);
-        *(if has_offset { &mut self.with_offset } else { &mut self.without_offset }) += 1;
+        let Some(offset) = word.find(['+', '-']).and_then(|at| word.get(at..)) else {
+            self.without_offset += 1;
+            return;
+        };
+        self.with_offset += 1;
+        if !matches!(offset, "+0000" | "-0000" | "+0100") {
+            self.other_offset.get_or_insert_with(|| offset.to_owned());
+        }
     }
 
     fn patient_numbers(&mut self, field: hl7v2::Element<'_>) {
@@ -186,6 +194,14 @@ impl Seen {
         let all = self.with_offset + self.without_offset;
         if self.without_offset == 0 && all > 0 {
             lines.comment(&format!("All {all} times say their offset from UTC."));
+            return;
+        }
+        if let Some(offset) = &self.other_offset {
+            lines.comment(&format!(
+                "{} of {all} times have no offset, and others have `{offset}`, which London never has: until the \
+                 laboratory says its zone (`time_zone = \"…\"`), only the date of such a time is certain.",
+                self.without_offset
+            ));
             return;
         }
         lines.guess(&format!(

@@ -40,6 +40,9 @@ struct Analyte<'k> {
     unit: &'k str,
     spellings: BTreeSet<String>,
     other_unit: &'k str,
+    /// The other unit differs by a power of ten, so the LOINC code's property is the same: `g/dL` of `g/L`, and not `mg/dL`
+    /// of `mmol/L`.
+    is_same_property: bool,
 }
 
 /// What is suggested for a code or unit, and why; or why nothing is.
@@ -155,6 +158,12 @@ fn rows(
     text
 }
 
+/// A factor such as `10` or `0.001`.
+fn is_power_of_ten(factor: &str) -> bool {
+    let digits = || factor.bytes().filter(|byte| *byte != b'.');
+    digits().filter(|byte| *byte == b'1').count() == 1 && digits().all(|byte| matches!(byte, b'0' | b'1'))
+}
+
 /// A cell of a table; one that begins like a comment is quoted.
 fn cell(text: &str) -> String {
     let text = one_line(text);
@@ -222,7 +231,7 @@ impl Test {
             }
             ([one], []) => Suggestion::None {
                 why: format!(
-                    "{seen}{called}; the name is that of {}, the unit is not {}",
+                    "{seen}{called}; the name is that of {}, which is measured in {}",
                     one.name, one.unit
                 ),
             },
@@ -237,7 +246,8 @@ impl Test {
 impl<'k> Analyte<'k> {
     fn read(line: &'k str) -> Option<Self> {
         let cells: Vec<&str> = line.split('\t').collect();
-        let [_, name, aliases, loinc, _, unit, unit_aliases, other_unit, ..] = cells.as_slice() else {
+        let [_, name, aliases, loinc, _, unit, unit_aliases, other_unit, factor, ..] = cells.as_slice()
+        else {
             return None;
         };
         // Of several LOINC codes the first is the one the table is about.
@@ -249,6 +259,7 @@ impl<'k> Analyte<'k> {
             unit,
             spellings: unit_aliases.split('|').chain([*unit]).map(|it| normalise(it).into_owned()).collect(),
             other_unit,
+            is_same_property: is_power_of_ten(factor),
         })
     }
 
@@ -257,7 +268,9 @@ impl<'k> Analyte<'k> {
         let is_own = |unit: &String| {
             let is_spelled =
                 |text: &str| self.spellings.contains(normalise(text).as_ref()) && text != self.other_unit;
-            is_spelled(unit) || ucum_of(unit).is_some_and(|(ucum, _)| ucum == self.unit || is_spelled(&ucum))
+            let is_other = |text: &str| self.is_same_property && text == self.other_unit;
+            let fits = |text: &str| text == self.unit || is_spelled(text) || is_other(text);
+            fits(unit) || ucum_of(unit).is_some_and(|(ucum, _)| fits(&ucum))
         };
         if units.is_empty() { self.unit.starts_with('{') } else { units.iter().all(is_own) }
     }

@@ -312,7 +312,13 @@ impl Reader<'_, '_> {
 
     fn result_status(&mut self, scope: Scope<'_>) -> (ResultStatus, Option<StatusDetail>) {
         match self.mapped_word(Field::ResultStatus, scope) {
-            Some(Word::Found(word)) => StatusDetail::read(&word).unwrap_or((ResultStatus::Unknown, None)),
+            Some(Word::Found(word)) => {
+                let read = StatusDetail::read(&word).unwrap_or((ResultStatus::Unknown, None));
+                if read.0 == ResultStatus::Unknown {
+                    self.gaps.status_not_known(self.location(scope.owner()));
+                }
+                read
+            }
             Some(Word::Absent(at)) => {
                 let help = "ask the sender to fill OBX-11: F for final, P for preliminary, C for corrected";
                 self.error(
@@ -404,6 +410,7 @@ impl Reader<'_, '_> {
             }
         }
         report.status = status::of_panels(report.panels.iter().map(|panel| panel.status));
+        self.gaps.tell_of_an_empty_report(&report);
         report
     }
 
@@ -421,10 +428,11 @@ impl Reader<'_, '_> {
     }
 
     fn extra(&mut self, rules: &[(String, RuleId)], scope: Scope<'_>) -> Vec<(String, String)> {
-        let mut found = Vec::new();
         let mapping = self.mapping;
+        let mut found = Vec::new();
         for (name, id) in rules {
             if let Some(rule) = mapping.rule(*id)
+                && !self.finds_nothing(rule, scope)
                 && let Some(rule) = self.chosen((*id, rule), scope)
                 && let Some(text) = self.text(rule, scope)
             {

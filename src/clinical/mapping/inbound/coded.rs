@@ -1,7 +1,10 @@
 //! Coded fields of HL7 v2: found here, looked up in [`Gaps`](crate::clinical::mapping::inbound::gaps::Gaps).
 
+use std::borrow::Cow;
+
 use crate::clinical::mapping::inbound::composite::code_of;
 use crate::clinical::mapping::inbound::composite::part;
+use crate::clinical::mapping::inbound::composite::words;
 use crate::clinical::mapping::inbound::gaps::Read;
 use crate::clinical::mapping::inbound::reader::Reader;
 use crate::clinical::mapping::inbound::reader::Scope;
@@ -15,14 +18,14 @@ use crate::formats::hl7v2::Location;
 use crate::formats::hl7v2::Segment;
 
 /// What a map or status rule found.
-pub(super) enum Word {
+pub(super) enum Word<'r> {
     Absent(Location),
-    Found(String),
+    Found(Cow<'r, str>),
     /// Told already.
     Unknown,
 }
 
-impl Reader<'_, '_> {
+impl<'a> Reader<'a, '_> {
     /// A coded concept: the table's coding first, then those sent.
     pub(super) fn code(&mut self, field: Field, scope: Scope<'_>) -> Option<Read<Code>> {
         let rule = self.rule(field, scope)?;
@@ -57,16 +60,16 @@ impl Reader<'_, '_> {
     }
 
     /// A field whose words the mapping lists.
-    pub(super) fn mapped_word(&mut self, field: Field, scope: Scope<'_>) -> Option<Word> {
+    pub(super) fn mapped_word(&mut self, field: Field, scope: Scope<'_>) -> Option<Word<'a>> {
         let rule = self.rule(field, scope)?;
         if let Some(constant) = &rule.1.constant {
-            return Some(Word::Found(constant.clone()));
+            return Some(Word::Found(Cow::Borrowed(constant)));
         }
         let Some(element) = self.first(rule, scope) else {
             return Some(Word::Absent(self.expected_at(rule.1, scope)));
         };
-        let Some(sent) = part(element.component(1)) else { return Some(Word::Absent(element.location())) };
-        let word = self.gaps.mapped(rule.1, sent, element.location());
+        let Some(sent) = words(element.component(1)) else { return Some(Word::Absent(element.location())) };
+        let word = self.gaps.mapped(rule.1, &sent, element.location());
         Some(word.map_or(Word::Unknown, Word::Found))
     }
 
@@ -80,7 +83,7 @@ impl Reader<'_, '_> {
 
     pub(super) fn yes_or_no(&mut self, field: Field, scope: Scope<'_>) -> Option<bool> {
         match self.mapped_word(field, scope)? {
-            Word::Found(word) => match word.as_str() {
+            Word::Found(word) => match word.as_ref() {
                 "yes" | "Y" => Some(true),
                 "no" | "N" => Some(false),
                 _ => None,

@@ -1,5 +1,7 @@
 //! HL7's composite types (chapter 2A) as parts of the model: CX, XPN, XAD, XTN, XCN, XON, CWE.
 
+use std::borrow::Cow;
+
 use crate::clinical::mapping::inbound::reader::Reader;
 use crate::clinical::mapping::inbound::reader::Scope;
 use crate::clinical::mapping::language::Field;
@@ -14,23 +16,32 @@ use crate::clinical::model::Telecom;
 use crate::clinical::terminology::coding_system;
 use crate::formats::hl7v2::Element;
 
-/// The text of a part, unless it is empty or the explicit null.
-pub(super) fn part(element: Element<'_>) -> Option<String> {
+/// The text of a part, trimmed, unless it is empty or the explicit null.
+pub(super) fn words(element: Element<'_>) -> Option<Cow<'_, str>> {
     if element.is_empty() || element.is_null() {
         return None;
     }
-    let text = element.text();
-    // Most begin and end with a letter or digit, and have nothing to trim.
-    let ends = [text.as_bytes().first(), text.as_bytes().last()];
-    let trimmed =
-        if ends.iter().all(|end| end.is_some_and(u8::is_ascii_graphic)) { &text } else { text.trim() };
-    (!trimmed.is_empty()).then(|| trimmed.to_owned())
+    let words = match element.text() {
+        Cow::Borrowed(text) => Cow::Borrowed(trimmed(text)),
+        Cow::Owned(text) => Cow::Owned(trimmed(&text).to_owned()),
+    };
+    (!words.is_empty()).then_some(words)
 }
 
-/// Whether [`head`] finds anything, without copying it.
+fn trimmed(text: &str) -> &str {
+    // Most begin and end with a letter or digit, and have nothing to trim.
+    let ends = [text.as_bytes().first(), text.as_bytes().last()];
+    if ends.iter().all(|end| end.is_some_and(u8::is_ascii_graphic)) { text } else { text.trim() }
+}
+
+/// [`words`] of one's own.
+pub(super) fn part(element: Element<'_>) -> Option<String> {
+    words(element).map(Cow::into_owned)
+}
+
+/// Whether [`head`] finds anything.
 pub(super) fn has_head(element: Element<'_>, component: u32) -> bool {
-    let head = element.component(component).subcomponent(1);
-    !head.is_empty() && !head.is_null() && !head.text().trim().is_empty()
+    words(element.component(component).subcomponent(1)).is_some()
 }
 
 /// The first subcomponent of a component: what remains of one that a later version divided.

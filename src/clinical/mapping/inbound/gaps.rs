@@ -2,6 +2,7 @@
 //!
 //! A place is whatever the reader's format calls one: it is only ever shown.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 
 use jiff::civil::DateTime;
@@ -10,6 +11,7 @@ use jiff::tz::AmbiguousOffset;
 use crate::clinical::mapping::inbound::code;
 use crate::clinical::mapping::inbound::ledger::Answer;
 use crate::clinical::mapping::inbound::ledger::Asked;
+use crate::clinical::mapping::language::Field;
 use crate::clinical::mapping::plan::Decision;
 use crate::clinical::mapping::plan::Lookup;
 use crate::clinical::mapping::plan::Mapping;
@@ -20,6 +22,8 @@ use crate::clinical::model::IdentifierKind;
 use crate::clinical::model::Moment;
 use crate::clinical::model::Number;
 use crate::clinical::model::ReferenceRange;
+use crate::clinical::model::Report;
+use crate::clinical::model::ReportStatus;
 use crate::clinical::model::Sex;
 use crate::clinical::model::System;
 use crate::clinical::model::Unit;
@@ -97,7 +101,13 @@ impl<'a> Gaps<'a> {
             }
             Decision::Keep => {
                 diagnostic.severity = Severity::Warning;
-                diagnostic.facts.push("kept as sent: shown, and not interpreted".to_owned());
+                // A field for a time has no room for anything else.
+                let fate = if diagnostic.code == code::NOT_A_TIME {
+                    "no time is read from it; the message keeps it"
+                } else {
+                    "kept as sent: shown, and not interpreted"
+                };
+                diagnostic.facts.push(fate.to_owned());
             }
         }
         self.diagnostics.push(diagnostic);
@@ -109,6 +119,25 @@ impl<'a> Gaps<'a> {
         let help = "ask the sender for it, or take `required` out of the rule";
         let diagnostic = Diagnostic::error(code::REQUIRED, message).spanning(rule.span.clone());
         self.decide(Decision::Hold, diagnostic.at(at.to_string()).help(help));
+    }
+
+    /// Tells of a report that says nothing, though its sender does not say that there is nothing to come or stand.
+    pub(super) fn tell_of_an_empty_report(&mut self, report: &Report) {
+        let explained = [ReportStatus::Registered, ReportStatus::Cancelled, ReportStatus::EnteredInError];
+        let is_empty = report.attachments.is_empty() && report.results().next().is_none();
+        if is_empty && !explained.contains(&report.status) {
+            let at = report.panels.first().map_or("", |panel| panel.id.as_str());
+            let help = "ask the sender where the results are";
+            self.warn(code::NO_RESULTS, at, "the report has no result and no document", help);
+        }
+    }
+
+    /// Tells of a result of which its sender says that it does not know how far it is.
+    pub(super) fn status_not_known(&mut self, at: impl Display) {
+        let message = "the status of the result is not known: it may be preliminary or withdrawn";
+        let help =
+            "ask the sender for it; the result is shown with that, and only critical limits are looked at";
+        self.warn(code::STATUS_NOT_KNOWN, at, message, help);
     }
 
     /// Tells of a text that is not written as dates and times are here.
@@ -170,10 +199,14 @@ impl<'a> Gaps<'a> {
                 let sent = as_sent(&code);
                 self.asked.push(Asked { rule: rule.id, answer: Answer::Nothing(sent.to_owned()) });
                 let message = format!("code `{sent}` is of no code system that has a public name");
-                let help = format!(
-                    "map it: `table = \"codes.csv\"` in `{}`, and a row `{sent},<LOINC>,<name>`",
-                    rule.name
-                );
+                let help = match rule.field() {
+                    Some(Field::PanelCode | Field::ResultCode) => format!(
+                        "map it: `table = \"codes.csv\"` in `{}`, and a row `{sent},<LOINC>,<name>`",
+                        rule.name
+                    ),
+                    // Codes of other things, such as specimens, are no LOINC codes.
+                    _ => "nothing need be done: what was sent is shown".to_owned(),
+                };
                 self.gap(decision, rule, code::CODE_UNMAPPED, &at, message, help);
                 false
             }
@@ -320,17 +353,22 @@ impl<'a> Gaps<'a> {
     }
 
     /// The mapping's word for one as sent; `None` where its map has none, which has been told.
-    pub(super) fn mapped(&mut self, rule: &Rule, sent: String, at: impl Display) -> Option<String> {
-        let sent = rule.changed_owned(sent);
-        let Lookup::Map(entries) = &rule.lookup else { return Some(sent) };
+    pub(super) fn mapped<'r>(
+        &mut self,
+        rule: &'r Rule,
+        sent: &str,
+        at: impl Display,
+    ) -> Option<Cow<'r, str>> {
+        let sent = rule.changed(sent);
+        let Lookup::Map(entries) = &rule.lookup else { return Some(Cow::Owned(sent.into_owned())) };
         if let Some((entry, (_, word))) = entries.iter().enumerate().find(|(_, (from, _))| *from == sent) {
             self.asked.push(Asked { rule: rule.id, answer: Answer::Entry(entry) });
-            return Some(word.clone());
+            return Some(Cow::Borrowed(word));
         }
         let message = format!("`{}` does not know `{sent}`", rule.name);
         let help =
             format!("add `\"{sent}\" = \"…\"` to the map in line {} of {}", rule.span.line, rule.span.file);
-        self.asked.push(Asked { rule: rule.id, answer: Answer::Nothing(sent) });
+        self.asked.push(Asked { rule: rule.id, answer: Answer::Nothing(sent.into_owned()) });
         self.gap(rule.unmapped.unwrap_or(Decision::Hold), rule, code::UNKNOWN_STATUS, at, message, help);
         None
     }

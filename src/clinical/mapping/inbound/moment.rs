@@ -1,6 +1,7 @@
 //! Dates and times: as precise as sent, and in no zone but the one that was sent or configured.
 
 use crate::clinical::mapping::inbound::code;
+use crate::clinical::mapping::inbound::composite::words;
 use crate::clinical::mapping::inbound::date_format;
 use crate::clinical::mapping::inbound::reader::Reader;
 use crate::clinical::mapping::inbound::reader::Scope;
@@ -52,11 +53,7 @@ impl<'m> Reader<'_, 'm> {
         as_date: bool,
         decision: Decision,
     ) -> Option<Moment> {
-        let text = element.component(1).text();
-        let sent = text.trim();
-        if sent.is_empty() {
-            return None;
-        }
+        let sent = words(element.component(1))?;
         let stamp: Timestamp = match sent.parse() {
             Ok(stamp) => stamp,
             Err(error) => {
@@ -67,7 +64,7 @@ impl<'m> Reader<'_, 'm> {
             }
         };
         let iso = self.iso(&stamp, element, as_date);
-        Some(Moment { sent: sent.to_owned(), iso })
+        Some(Moment { sent: sent.into_owned(), iso })
     }
 
     fn iso(&mut self, stamp: &Timestamp, element: Element<'m>, as_date: bool) -> String {

@@ -1,9 +1,14 @@
 //! Finds what a rule's paths name, keeps the ledger, and collects diagnostics.
 
+use std::iter;
+
+use memchr::memmem;
+
+use crate::clinical::mapping::condition::Condition;
 use crate::clinical::mapping::inbound::code;
 use crate::clinical::mapping::inbound::composite::has_head;
 use crate::clinical::mapping::inbound::composite::head;
-use crate::clinical::mapping::inbound::composite::part;
+use crate::clinical::mapping::inbound::composite::words;
 use crate::clinical::mapping::inbound::gaps::Gaps;
 use crate::clinical::mapping::inbound::ledger;
 use crate::clinical::mapping::inbound::ledger::Home;
@@ -54,7 +59,7 @@ impl Scope<'_> {
     }
 
     /// The segment that the reading is for.
-    fn owner(self) -> usize {
+    pub(super) fn owner(self) -> usize {
         self.current.or(self.order.map(|order| order.obr)).or(self.patient.pid).unwrap_or(0)
     }
 }
@@ -108,6 +113,7 @@ impl<'a, 'm> Reader<'a, 'm> {
     }
 
     /// The rule of a field that is read here: of its alternatives the first whose conditions hold.
+    #[inline]
     pub(super) fn rule(&mut self, field: Field, scope: Scope<'_>) -> Option<(RuleId, &'a Rule)> {
         self.chosen(self.mapping.of(field)?, scope)
     }
@@ -117,28 +123,23 @@ impl<'a, 'm> Reader<'a, 'm> {
         rule: (RuleId, &'a Rule),
         scope: Scope<'_>,
     ) -> Option<(RuleId, &'a Rule)> {
-        let (mut id, mut rule) = rule;
-        while let Some(more) = &rule.more {
-            let unmet =
-                more.when.iter().filter(|it| !it.test.holds(&self.considered(&it.path, scope))).count();
-            if unmet == 0 {
-                break;
-            }
-            id = more.otherwise?;
-            rule = self.mapping.rule(id)?;
+        // Few rules have conditions.
+        if rule.1.more.is_none() {
+            return Some(rule);
         }
-        Some((id, rule))
+        self.mapping.chosen(rule, |condition| self.holds(condition, scope))
     }
 
-    /// What stands where a condition looks. It is accounted for: the mapping has considered it.
-    fn considered(&mut self, path: &Path, scope: Scope<'_>) -> Vec<String> {
-        let Path::Hl7v2(path) = path else { return Vec::new() };
-        let (Some(at), Some(number)) = (self.segment(path, scope), path.field) else { return Vec::new() };
-        let Some(segment) = self.segments.get(at).copied() else { return Vec::new() };
+    /// Whether a condition holds. What it looks at is accounted for: the mapping has considered it.
+    fn holds(&mut self, condition: &Condition, scope: Scope<'_>) -> bool {
+        let nothing = || condition.test.holds(iter::empty::<&str>());
+        let Path::Hl7v2(path) = &condition.path else { return nothing() };
+        let (Some(at), Some(number)) = (self.segment(path, scope), path.field) else { return nothing() };
+        let Some(segment) = self.segments.get(at).copied() else { return nothing() };
         if let Some(marks) = self.marks.get_mut(at).filter(|_| segment.has(number)) {
             marks.set(number);
         }
-        path.select(segment).filter_map(|element| part(element.component(1))).collect()
+        condition.test.holds(path.select(segment).filter_map(|element| words(element.component(1))))
     }
 
     /// A blank MSH-11 could be a test; `design.md` §3.2 holds it.
@@ -178,6 +179,7 @@ impl<'a, 'm> Reader<'a, 'm> {
     }
 
     /// The segment a path speaks of, in this scope.
+    #[inline]
     fn segment(&self, path: &hl7v2::Path, scope: Scope<'_>) -> Option<usize> {
         let name = path.segment_name();
         match &name {
@@ -193,6 +195,18 @@ impl<'a, 'm> Reader<'a, 'm> {
                 })
             }
         }
+    }
+
+    /// Whether a rule can be passed over, because nothing was sent where it looks. Most extras are such.
+    pub(super) fn finds_nothing(&self, rule: &Rule, scope: Scope<'_>) -> bool {
+        let is_plain = rule.constant.is_none() && rule.more.is_none() && !rule.required;
+        is_plain && !rule.sources.iter().any(|path| self.is_sent(path, scope))
+    }
+
+    fn is_sent(&self, path: &Path, scope: Scope<'_>) -> bool {
+        let Path::Hl7v2(path) = path else { return false };
+        let segment = self.segment(path, scope).and_then(|at| self.segments.get(at));
+        segment.zip(path.field).is_some_and(|(segment, number)| segment.has(number))
     }
 
     /// Every populated element that the rule's sources name, marked as used; explicit nulls are left out.
@@ -388,6 +402,7 @@ impl<'a, 'm> Reader<'a, 'm> {
         for (at, segment) in segments.iter().enumerate() {
             let from = entries.len();
             self.account(at, *segment, &mut entries);
+            self.tell_swallowed(*segment);
             let unread: Vec<Location> = entries
                 .iter()
                 .skip(from)
@@ -409,27 +424,48 @@ impl<'a, 'm> Reader<'a, 'm> {
         }
     }
 
+    /// Holds where a result stands inside another segment, because the line break before it is missing.
+    fn tell_swallowed(&mut self, segment: Segment<'m>) {
+        const NAME: &str = "OBX";
+        if memmem::rfind(segment.raw().as_bytes(), NAME.as_bytes()).is_none_or(|at| at == 0) {
+            return;
+        }
+        let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        // Tables 0440 and 0125: every type is two or three capital letters.
+        let is_type =
+            |text: &str| matches!(text.len(), 2 | 3) && text.bytes().all(|byte| byte.is_ascii_uppercase());
+        let begins_after = |number: &u32| {
+            let [before, set_id, kind] = [0, 1, 2].map(|more| segment.field(number + more).raw());
+            before.ends_with(NAME) && is_digits(set_id) && is_type(kind)
+        };
+        if let Some(number) = (1..=segment.field_count()).find(begins_after) {
+            let help = "ask the sender to end every segment with a carriage return";
+            let message = "a result begins inside this field: the line break before it is missing";
+            self.error(code::SWALLOWED, segment.location().field(number), message, help);
+        }
+    }
+
     fn account(&self, at: usize, segment: Segment<'m>, entries: &mut Vec<LedgerEntry>) {
         let marks = self.marks.get(at).copied().unwrap_or_default();
         let name = segment.name();
         let ignores = &self.mapping.ignores;
+        let read_always: &[u32] = match name {
+            "MSH" => &HEADER_FIELDS,
+            // The set id counts segments, as we do.
+            "OBR" | "OBX" | "NTE" | "SPM" | "PID" => &[1],
+            _ => &[],
+        };
         for number in (1..=segment.field_count()).filter(|number| segment.has(*number)) {
             let field = segment.field(number);
             if !field.is_populated() {
                 continue;
             }
-            let read_always = match name {
-                "MSH" => HEADER_FIELDS.contains(&number),
-                // The set id counts segments, as we do.
-                "OBR" | "OBX" | "NTE" | "SPM" | "PID" => number == 1,
-                _ => false,
-            };
             let by_name = || {
                 ignores
                     .iter()
-                    .position(|it| matches!(&it.path, Path::Hl7v2(path) if path.segment() == name && path.field.is_none_or(|it| it == number)))
+                    .position(|it| matches!(&it.path, Path::Hl7v2(path) if segment.is(path.segment_name()) && path.field.is_none_or(|it| it == number)))
             };
-            let outcome = if read_always || marks.has(number) {
+            let outcome = if marks.has(number) || read_always.contains(&number) {
                 Outcome::Used
             } else {
                 by_name().map_or(Outcome::Unaccounted, Outcome::Ignored)

@@ -234,3 +234,41 @@ fn a_message_that_is_not_whole_is_held_with_its_reason() {
     assert!(Catalog::compile(&files).is_err(), "its tables are missing");
     assert!(blank.message.is_some());
 }
+
+#[test]
+fn a_result_that_lost_its_line_break_is_not_missed() {
+    let told = |segments: &[&str]| {
+        let reading = read(segments);
+        let told = codes(&reading).into_iter().find(|it| it.0 == "M149").map(|it| it.1.to_owned());
+        (reading.status, told)
+    };
+    let order = format!("OBR|1||A-1|FBC^Blood count{}", "|".repeat(21));
+    for before in ["F", ""] {
+        let swallowing = format!("{order}{before}OBX|1|NM|K^Potassium||7.1|mmol/L|3.5-5.3|H|||F");
+        let found = told(&["PID|1", &swallowing, "OBX|2|NM|HB^Haemoglobin||135|g/L|||||F"]);
+        assert_eq!(found, (Status::Held, Some("OBR[1]-25".to_owned())));
+    }
+    let words = "OBX|1|ST|K^Potassium||see OBX|mmol/L|||||F";
+    assert_eq!(told(&["PID|1", "OBR|1||A-1|FBC^Blood count", words]).1, None);
+}
+
+#[test]
+fn a_report_that_says_nothing_is_told_unless_its_status_says_why() {
+    let with_status = MAPPING.replace(
+        "collected_at = \"OBR-7\"",
+        "collected_at = \"OBR-7\"\nstatus = { from = \"OBR-25\", map = { F = \"final\", X = \"cancelled\" }, unmapped = \"keep\" }",
+    );
+    for (status, told) in [("F", true), ("X", false)] {
+        let order = format!("OBR|1||A-1|FBC^Blood count{}{status}", "|".repeat(21));
+        let reading = read_by(&with_status, &["PID|1", &order]);
+        assert_eq!(codes(&reading).contains(&("M148", "OBR[1]")), told, "{:?}", codes(&reading));
+    }
+}
+
+#[test]
+fn a_status_that_the_sender_does_not_know_is_told() {
+    let unknown = MAPPING.replace("X = \"cancelled\" }", "X = \"cancelled\", \"?\" = \"unknown\" }");
+    let order = "OBR|1||A-1|FBC^Blood count";
+    let reading = read_by(&unknown, &["PID|1", order, "OBX|1|NM|K^Potassium||4.1|mmol/L|||||?"]);
+    assert_eq!((reading.status, codes(&reading)), (Status::Mapped, vec![("M147", "OBX[1]")]));
+}

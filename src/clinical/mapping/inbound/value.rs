@@ -3,12 +3,15 @@
 //! A number is read only where the type allows one and the text is one. Anything else stays the text that was sent: a
 //! decimal comma, a trailing `*` or an unknown type is told, and never repaired.
 
+use std::borrow::Cow;
+
 use crate::clinical::attachment;
 use crate::clinical::attachment::Encoding;
 use crate::clinical::attachment::Fault;
 use crate::clinical::mapping::inbound::code;
 use crate::clinical::mapping::inbound::composite::code_of;
 use crate::clinical::mapping::inbound::composite::part;
+use crate::clinical::mapping::inbound::composite::words;
 use crate::clinical::mapping::inbound::reader::Reader;
 use crate::clinical::mapping::inbound::reader::Scope;
 use crate::clinical::mapping::language::Field;
@@ -75,7 +78,7 @@ impl<'a, 'm> Reader<'a, 'm> {
         {
             return ReadValue::plain(value);
         }
-        if !rest.is_empty() && !matches!(sent_type.as_str(), "ED" | "ST" | "TX" | "FT" | "ID" | "IS") {
+        if !rest.is_empty() && !matches!(sent_type.as_ref(), "ED" | "ST" | "TX" | "FT" | "ID" | "IS") {
             let message = "the value repeats: its repetitions are kept as lines of text";
             let help = "ask the sender for one OBX for each value";
             self.warn(code::REPEATED, first.location(), message, help);
@@ -120,13 +123,13 @@ impl<'a, 'm> Reader<'a, 'm> {
         }
     }
 
-    fn value_type(&mut self, (id, rule): (RuleId, &'a Rule), scope: Scope<'_>) -> Option<String> {
+    fn value_type(&mut self, (id, rule): (RuleId, &'a Rule), scope: Scope<'_>) -> Option<Cow<'m, str>> {
         match rule.value_type.as_ref()? {
-            TypeSource::Fixed(word) => Some(word.clone()),
+            TypeSource::Fixed(word) => Some(Cow::Owned(word.clone())),
             TypeSource::Path(path) => {
                 let mut found = None;
                 self.visit_path(id, path, scope, |element| {
-                    found = found.take().or_else(|| part(element.component(1)));
+                    found = found.take().or_else(|| words(element.component(1)));
                 });
                 found
             }

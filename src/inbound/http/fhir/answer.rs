@@ -32,7 +32,8 @@ use crate::pipeline::records::MessageId;
 pub(super) struct Answered {
     pub(super) answer: Answer,
     pub(super) read: Option<Incoming>,
-    pub(super) root: Option<Node>,
+    /// Of a message: its MessageHeader.
+    pub(super) header: Option<Node>,
 }
 
 /// Writes answers as one request asked for them.
@@ -55,7 +56,7 @@ impl Writer {
     }
 
     pub(super) fn write(&self, answered: &Answered) -> Response {
-        let Answered { answer, read, root } = answered;
+        let Answered { answer, read, header } = answered;
         let (Some(id), Some(read)) = (answer.message, read) else {
             return StatusCode::ACCEPTED.into_response();
         };
@@ -64,7 +65,7 @@ impl Writer {
             Kind::Transaction => {
                 self.body(StatusCode::OK, &self.entries("transaction-response", id, answer, read))
             }
-            Kind::Message => self.body(StatusCode::OK, &self.reply(id, answer, root.as_ref())),
+            Kind::Message => self.body(StatusCode::OK, &self.reply(id, answer, header.as_ref())),
             Kind::Collection => self.created("Bundle", id, answer),
             Kind::Resource => self.created("DiagnosticReport", id, answer),
         }
@@ -91,8 +92,7 @@ impl Writer {
     }
 
     /// The response to a message (R4, 2.26.4): the same answer to the same message, always.
-    fn reply(&self, id: MessageId, answer: &Answer, root: Option<&Node>) -> Value {
-        let header = root.and_then(|root| root.get("entry")?.items().first()?.get("resource"));
+    fn reply(&self, id: MessageId, answer: &Answer, header: Option<&Node>) -> Value {
         let text = |name: &str| header.and_then(|it| it.get(name)).and_then(Node::text).map(str::to_owned);
         let uuid = uuid(id);
         let mut reply = json!({ "resourceType": "MessageHeader", "id": uuid });

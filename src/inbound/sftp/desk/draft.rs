@@ -23,12 +23,23 @@ impl Bytes {
         &self.bytes
     }
 
+    /// The same for whoever keeps them; their room is given back with the last that holds them.
+    pub(super) fn into_shared(self) -> bytes::Bytes {
+        bytes::Bytes::from_owner(self)
+    }
+
     pub(super) const fn len(&self) -> usize {
         self.bytes.len()
     }
 
     pub(super) const fn is_empty(&self) -> bool {
         self.bytes.is_empty()
+    }
+}
+
+impl AsRef<[u8]> for Bytes {
+    fn as_ref(&self) -> &[u8] {
+        self.as_slice()
     }
 }
 

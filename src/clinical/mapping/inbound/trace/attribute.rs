@@ -89,7 +89,8 @@ impl<'a> Attribution<'a> {
     /// Every reading of the rules that fill this member, in the order of the rules.
     fn reads(&self, owner: &Owner, leaf: &Leaf) -> Vec<Read<'a>> {
         let mut reads = Vec::new();
-        for id in self.rules(owner, leaf) {
+        let rules = self.rules(owner, leaf);
+        for id in rules.into_iter().flat_map(|id| self.mapping.alternatives(id)) {
             let Some(rule) = self.mapping.rule(id) else { continue };
             if rule.constant.is_some() {
                 reads.push(Read { id, rule, leaves: Vec::new() });
@@ -107,10 +108,17 @@ impl<'a> Attribution<'a> {
 
     /// A document of a report, where a rule of the report reads it.
     fn attached(&self, owner: &Owner) -> Vec<Read<'a>> {
-        let Some((id, rule)) = self.mapping.of(Field::Attachments) else { return Vec::new() };
-        let of_rule = self.uses.iter().filter(|((it, _), _)| *it == id).flat_map(|(_, positions)| positions);
-        let here = of_rule.filter(|at| matches!(at, Position::Place(place) if is_within(place, &owner.id)));
-        here.map(|at| Read { id, rule, leaves: self.source.below(at) }).collect()
+        let Some((first, _)) = self.mapping.of(Field::Attachments) else { return Vec::new() };
+        let mut reads = Vec::new();
+        for id in self.mapping.alternatives(first) {
+            let Some(rule) = self.mapping.rule(id) else { continue };
+            let of_rule = self.uses.iter().filter(|((it, _), _)| *it == id);
+            let here = of_rule
+                .flat_map(|(_, positions)| positions)
+                .filter(|at| matches!(at, Position::Place(place) if is_within(place, &owner.id)));
+            reads.extend(here.map(|at| Read { id, rule, leaves: self.source.below(at) }));
+        }
+        reads
     }
 
     fn rules(&self, owner: &Owner, leaf: &Leaf) -> Vec<RuleId> {

@@ -182,3 +182,18 @@ status = { const = "final" }
     assert_eq!(text, message);
     assert!(trace.origins.iter().all(|it| it.how != How::Unknown));
 }
+
+#[test]
+fn of_alternatives_the_one_that_served_is_named() {
+    let unit = r#"unit     = { from = "OBX-6", table = "units.csv", unmapped = "hold" }"#;
+    let alternatives = r#"unit = [
+    { from = "OBX-6", when = { path = "OBX-3.1", is = "ALB" }, table = { "g/L" = "mg/L" }, unmapped = "keep" },
+    { from = "OBX-6", table = "units.csv", unmapped = "hold" },
+]"#;
+    assert!(MAPPING.contains(unit));
+    let trace = trace(&MAPPING.replace(unit, alternatives), MESSAGE);
+    let unit = "panels[0].results[1].unit";
+    assert_eq!(origin(&trace, &format!("{unit}.sent")).how, How::AsSent);
+    assert_eq!(places(&trace, &format!("{unit}.sent")), ["OBX[2]-6"]);
+    assert!(matches!(&origin(&trace, &format!("{unit}.ucum")).how, How::Row { .. }));
+}

@@ -398,6 +398,7 @@ impl Reader<'_, '_> {
         }
         report.status =
             withdrawn.unwrap_or_else(|| status::of_panels(report.panels.iter().map(|it| it.status)));
+        self.gaps.tell_of_an_empty_report(&report);
         report
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! What is read of a type is marked leaf by leaf, so that a member nobody knows stays unaccounted.
 
+use std::borrow::Cow;
+
 use crate::clinical::mapping::inbound::code;
 use crate::clinical::mapping::inbound::gaps::Read;
 use crate::clinical::mapping::inbound::tree::reader::Reader;
@@ -28,10 +30,10 @@ use crate::formats::csv::Damage;
 use crate::formats::tree::Node;
 
 /// What a map or status rule found.
-pub(super) enum Word {
+pub(super) enum Word<'r> {
     /// With where it was looked for.
     Absent(String),
-    Found(String),
+    Found(Cow<'r, str>),
     /// Told already.
     Unknown,
 }
@@ -124,10 +126,10 @@ impl<'a> Reader<'a, '_> {
         (!parts.is_empty()).then(|| parts.join(" "))
     }
 
-    pub(super) fn mapped_word(&mut self, field: Field, scope: Scope) -> Option<Word> {
+    pub(super) fn mapped_word(&mut self, field: Field, scope: Scope) -> Option<Word<'a>> {
         let rule = self.rule(field, scope)?;
         if let Some(constant) = &rule.1.constant {
-            return Some(Word::Found(constant.clone()));
+            return Some(Word::Found(Cow::Borrowed(constant)));
         }
         let absent = Word::Absent(self.expected_at(rule.1, scope));
         let Some(at) = self.first(rule, scope) else { return Some(absent) };
@@ -139,7 +141,7 @@ impl<'a> Reader<'a, '_> {
         };
         let Some(sent) = sent else { return Some(absent) };
         let position = self.position(at);
-        Some(self.gaps.mapped(rule.1, sent, position).map_or(Word::Unknown, Word::Found))
+        Some(self.gaps.mapped(rule.1, &sent, position).map_or(Word::Unknown, Word::Found))
     }
 
     pub(super) fn sex(&mut self, scope: Scope) -> (Option<Sex>, Option<String>) {
@@ -159,7 +161,7 @@ impl<'a> Reader<'a, '_> {
         }
         let sent = self.text_at(at)?.to_owned();
         let position = self.position(at);
-        match self.gaps.mapped(rule.1, sent, position)?.as_str() {
+        match self.gaps.mapped(rule.1, &sent, position)?.as_ref() {
             "yes" | "true" => Some(true),
             "no" | "false" => Some(false),
             _ => None,

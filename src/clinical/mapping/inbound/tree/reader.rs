@@ -98,17 +98,10 @@ impl<'a, 'n> Reader<'a, 'n> {
 
     /// Of a rule's alternatives the first whose conditions hold.
     pub(super) fn chosen(&mut self, rule: (RuleId, &'a Rule), scope: Scope) -> Option<(RuleId, &'a Rule)> {
-        let (mut id, mut rule) = rule;
-        while let Some(more) = &rule.more {
-            let unmet =
-                more.when.iter().filter(|it| !it.test.holds(&self.considered(&it.path, scope))).count();
-            if unmet == 0 {
-                break;
-            }
-            id = more.otherwise?;
-            rule = self.mapping.rule(id)?;
-        }
-        Some((id, rule))
+        let mapping = self.mapping;
+        mapping.chosen(rule, |condition| {
+            condition.test.holds(self.considered(&condition.path, scope).into_iter())
+        })
     }
 
     /// The texts where a condition looks. They are accounted for: the mapping has considered them.

@@ -196,7 +196,14 @@ impl Reader<'_, '_> {
 
     fn result_status(&mut self, scope: Scope) -> (ResultStatus, Option<StatusDetail>) {
         match self.mapped_word(Field::ResultStatus, scope) {
-            Some(Word::Found(word)) => StatusDetail::read(&word).unwrap_or((ResultStatus::Unknown, None)),
+            Some(Word::Found(word)) => {
+                let read = StatusDetail::read(&word).unwrap_or((ResultStatus::Unknown, None));
+                if read.0 == ResultStatus::Unknown {
+                    let position = self.position(scope.at);
+                    self.gaps.status_not_known(position);
+                }
+                read
+            }
             Some(Word::Absent(position)) => {
                 let help = "ask the sender for it: final, preliminary, corrected, cancelled";
                 let message = "the result has no status: it may be preliminary or withdrawn";
@@ -214,15 +221,16 @@ impl Reader<'_, '_> {
         for at in self.all(rule, scope) {
             let is_object = matches!(self.document.node(at), Node::Object(_));
             let [media_type, data, url, title] = if is_object {
-                ["contentType", "data", "url", "title"].map(|name| self.part(at, name).map(str::to_owned))
+                ["contentType", "data", "url", "title"].map(|name| self.part(at, name))
             } else {
-                let text = self.text_at(at).map(str::to_owned);
-                let is_url =
-                    text.as_ref().is_some_and(|it| it.starts_with("http://") || it.starts_with("https://"));
+                let text = self.text_at(at);
+                let is_url = text.is_some_and(|it| it.starts_with("http://") || it.starts_with("https://"));
                 if is_url { [None, None, text, None] } else { [None, text, None, None] }
             };
             let position = self.position(at);
-            let decoded = data.map(|data| attachment::decode(media_type.as_deref(), &data));
+            // The data may be large, and is read where it stands.
+            let decoded = data.map(|data| attachment::decode(media_type, data));
+            let [media_type, url, title] = [media_type, url, title].map(|it| it.map(str::to_owned));
             let read = match (decoded, url) {
                 (Some(Ok(document)), _) => {
                     Attachment { title, ..Attachment::of(position, media_type, document) }
