@@ -64,6 +64,8 @@ fn what_the_peers_kept_is_kept_by_us() {
     assert!(!comparison.rows.is_empty(), "the corpus names no expected output");
     let unexplained = comparison.unexplained.len();
     assert_eq!(unexplained, 0, "differences are in no class");
+    let idle: Vec<&str> = classes::names().filter(|it| !comparison.classes.contains_key(it)).collect();
+    assert!(idle.is_empty(), "nothing is in {idle:?}: take such classes out");
 }
 
 struct Reader<'a> {

@@ -170,6 +170,10 @@ pub(super) fn class_of(ours: &Ours, group: &Group, fact: &Fact) -> Option<&'stat
     CLASSES.iter().find(|class| (class.is)(ours, group, fact)).map(|class| class.name)
 }
 
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    CLASSES.iter().map(|class| class.name)
+}
+
 pub(super) fn reason(name: &str) -> &'static str {
     CLASSES.iter().find(|class| class.name == name).map_or(NO_ORDER_REASON, |class| class.reason)
 }

@@ -25,11 +25,9 @@ impl Texts {
     /// A text whole, its lines, and the parts of what is a field as it was sent.
     pub(super) fn add(&mut self, text: &str) {
         self.one(text);
-        if text.contains('\n') {
-            text.lines().for_each(|line| self.one(line));
-        }
-        if text.contains(['~', '^', '&']) {
-            text.split(['~', '^', '&']).for_each(|part| self.one(part));
+        for line in text.lines().filter(|_| text.contains(['\n', '~', '^', '&'])) {
+            self.one(line);
+            line.split(['~', '^', '&']).for_each(|part| self.one(part));
         }
     }
 
