@@ -149,7 +149,9 @@ impl Comparison {
             let Row { files, facts, in_bundle, in_report, apart } = row;
             println!("{files:>6} {facts:>6} {in_bundle:>9} {in_report:>9} {apart:>6}  {peer}");
         }
-        println!("In the report alone is what FHIR R4 has no place for. What stands apart, by class:");
+        println!(
+            "In the report alone is what our Bundle does not write, chiefly what mappings keep as `extra`. What stands apart:"
+        );
         for (class, count) in &self.classes {
             println!("{count:>6} {class}: {}", classes::reason(class));
         }

@@ -84,7 +84,7 @@ const CLASSES: [Class; 20] = [
     },
     Class {
         name: "told-unread",
-        reason: "it stands only in fields outside the results that no rule reads; a diagnostic names each (M107)",
+        reason: "it stands only in fields that no rule reads: each is named, and holds where it may matter to a result (M107, M106)",
         is: |ours, _, fact| all_are(ours, fact, |outcome| outcome != Outcome::Used),
     },
     Class {
@@ -139,8 +139,9 @@ fn all_are(ours: &Ours, fact: &Fact, so: impl Fn(Outcome) -> bool) -> bool {
 
 /// Whether no rule reads the fact in any other field than these.
 fn is_read_only_in(ours: &Ours, fact: &Fact, fields: &[&str]) -> bool {
-    let mut places = ours.places_with(fact).filter(|it| it.outcome == Some(Outcome::Used));
-    places.all(|it| fields.contains(&it.field().as_str()))
+    let places = ours.places_with(fact).filter(|it| it.outcome == Some(Outcome::Used));
+    let mut places = places.peekable();
+    places.peek().is_some() && places.all(|it| fields.contains(&it.field().as_str()))
 }
 
 fn is_told_anywhere(ours: &Ours, code: &str) -> bool {
