@@ -64,8 +64,11 @@ fn what_the_peers_kept_is_kept_by_us() {
     assert!(!comparison.rows.is_empty(), "the corpus names no expected output");
     let unexplained = comparison.unexplained.len();
     assert_eq!(unexplained, 0, "differences are in no class");
-    let idle: Vec<&str> = classes::names().filter(|it| !comparison.classes.contains_key(it)).collect();
-    assert!(idle.is_empty(), "nothing is in {idle:?}: take such classes out");
+    for class in &classes::CLASSES {
+        let count = comparison.classes.get(class.name).copied().unwrap_or_default();
+        assert!(count > 0, "nothing is in {}: take the class out", class.name);
+        assert!(count <= class.most, "{} has {count}, not {}: look at them", class.name, class.most);
+    }
 }
 
 struct Reader<'a> {
@@ -116,25 +119,26 @@ impl Comparison {
         for group in &groups {
             for (fact, kept) in ours.look(group) {
                 row.facts += 1;
-                match kept {
-                    Kept::Bundle => row.in_bundle += 1,
-                    Kept::Report => row.in_report += 1,
-                    Kept::WithOrder => {
-                        row.apart += 1;
-                        *self.classes.entry(classes::NO_ORDER).or_default() += 1;
+                let class = match kept {
+                    Kept::Bundle => {
+                        row.in_bundle += 1;
+                        continue;
                     }
-                    Kept::No => {
-                        row.apart += 1;
-                        let line = format!("{own}: {:?} {} = {:?}", fact.kind, fact.at, fact.text);
-                        if let Some(class) = classes::class_of(&ours, group, fact) {
-                            *self.classes.entry(class).or_default() += 1;
-                            self.each.push(format!("{class}: {line}"));
-                        } else {
-                            let places = ours.places_with(fact).map(|place| place.at.as_str());
-                            let places: Vec<&str> = places.collect();
-                            self.unexplained.push(format!("{line} in {places:?}"));
-                        }
+                    Kept::Report => {
+                        row.in_report += 1;
+                        continue;
                     }
+                    Kept::WithOrder => Some(classes::NO_ORDER),
+                    Kept::No => classes::class_of(&ours, group, fact),
+                };
+                row.apart += 1;
+                let line = format!("{own}: {:?} {} = {:?}", fact.kind, fact.at, fact.text);
+                if let Some(class) = class {
+                    *self.classes.entry(class).or_default() += 1;
+                    self.each.push(format!("{class}: {line}"));
+                } else {
+                    let places: Vec<&str> = ours.places_with(fact).map(|place| place.at.as_str()).collect();
+                    self.unexplained.push(format!("{line} in {places:?}"));
                 }
             }
         }
@@ -149,13 +153,22 @@ impl Comparison {
             let Row { files, facts, in_bundle, in_report, apart } = row;
             println!("{files:>6} {facts:>6} {in_bundle:>9} {in_report:>9} {apart:>6}  {peer}");
         }
+        let sum = |of: fn(&Row) -> usize| self.rows.values().map(of).sum::<usize>();
+        let (files, facts, apart) = (sum(|it| it.files), sum(|it| it.facts), sum(|it| it.apart));
+        let (in_bundle, in_report) = (sum(|it| it.in_bundle), sum(|it| it.in_report));
+        println!("{files:>6} {facts:>6} {in_bundle:>9} {in_report:>9} {apart:>6}  all");
         println!(
             "In the report alone is what our Bundle does not write, chiefly what mappings keep as `extra`. What stands apart:"
         );
-        for (class, count) in &self.classes {
-            println!("{count:>6} {class}: {}", classes::reason(class));
+        for class in &classes::CLASSES {
+            let count = self.classes.get(class.name).copied().unwrap_or_default();
+            println!("{count:>6} {}: {}", class.name, class.reason);
         }
-        println!("{} files say nothing that is compared: {}", self.silent.len(), self.silent.join(", "));
+        println!(
+            "{} files assert only the structure of their own Bundle: {}",
+            self.silent.len(),
+            self.silent.join(", ")
+        );
         if std::env::var("PEERS").is_ok_and(|it| it == "each") {
             self.each.iter().for_each(|line| println!("{line}"));
         }

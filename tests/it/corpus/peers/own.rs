@@ -9,6 +9,7 @@ use haemosync_gateway::clinical::mapping::Reading;
 use haemosync_gateway::clinical::mapping::Status;
 use haemosync_gateway::clinical::mapping::language::Format;
 use haemosync_gateway::clinical::model::Report;
+use haemosync_gateway::clinical::model::ReportStatus;
 use haemosync_gateway::formats::csv;
 use haemosync_gateway::formats::hl7v2;
 use haemosync_gateway::formats::json;
@@ -118,7 +119,7 @@ impl Ours {
         let results = results.collect();
         let panels = reading.reports.iter().flat_map(|report| report.panels.iter().map(|panel| panel.status));
         let statuses = panels.chain(reading.reports.iter().map(|report| report.status));
-        let statuses = statuses.map(|status| status.as_str()).collect();
+        let statuses = statuses.map(ReportStatus::as_str).collect();
         let report = leaves(&tree(&reading.reports));
         let bundle = leaves(&bundle);
         Self { bundle, report, results, statuses, places, kind, is_drafted: false, reading, with_order: None }
@@ -222,7 +223,7 @@ fn found(fact: &Fact, bundle: &Texts, report: &Texts) -> Kept {
 
 /// A message with an order before its results, or at its end.
 fn with_order(raw: &[u8]) -> Vec<u8> {
-    let line = |at: &usize| raw.get(at.wrapping_sub(1)).is_none_or(|it| it.is_ascii_control());
+    let line = |at: &usize| raw.get(at.wrapping_sub(1)).is_none_or(u8::is_ascii_control);
     let at = memchr::memmem::find_iter(raw, b"OBX|").find(line);
     let (before, after) = raw.split_at(at.unwrap_or(raw.len()));
     [before, if at.is_none() { b"\r" } else { b"" }, ORDER, after].concat()

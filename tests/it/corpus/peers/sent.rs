@@ -64,13 +64,14 @@ pub(super) fn of_document(root: &Node) -> Vec<Place> {
 fn leaves(node: &Node, at: &str, places: &mut Vec<Place>) {
     match node {
         Node::Object(members) => {
-            members.iter().for_each(|(name, member)| leaves(member, &format!("{at}.{name}"), places));
+            for (name, member) in members {
+                leaves(member, &format!("{at}.{name}"), places);
+            }
         }
         Node::List(items) => {
-            items
-                .iter()
-                .enumerate()
-                .for_each(|(index, item)| leaves(item, &format!("{at}[{index}]"), places));
+            for (index, item) in items.iter().enumerate() {
+                leaves(item, &format!("{at}[{index}]"), places);
+            }
         }
         leaf => places.push(place(at.to_owned(), leaf.text().unwrap_or_default())),
     }
