@@ -1,6 +1,8 @@
 //! All of the shared corpus: about 770 files that others wrote, none of them for us. It is read where it lies and no
 //! line of it is copied here.
 
+mod peers;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::path::PathBuf;
@@ -20,6 +22,9 @@ fn root(test: &str) -> Option<PathBuf> {
 /// One row of the corpus's own list.
 struct Listed {
     file: String,
+    /// The file beside it that a peer made of it, or made it of; empty where there is none.
+    expected: String,
+    made_by: String,
 }
 
 fn listed(root: &Path) -> Vec<Listed> {
@@ -27,8 +32,14 @@ fn listed(root: &Path) -> Vec<Listed> {
         csv::ReaderBuilder::new().delimiter(b'\t').quoting(false).from_path(root.join("corpus.tsv")).unwrap();
     let header = reader.headers().unwrap().clone();
     let column = |name: &str| header.iter().position(|it| it == name).unwrap();
-    let file = column("file");
-    reader.records().map(|row| row.unwrap()).map(|row| Listed { file: row[file].to_owned() }).collect()
+    let (file, expected, made_by) = (column("file"), column("expected_file"), column("expected_made_by"));
+    let listed = |row: csv::StringRecord| Listed {
+        file: row[file].to_owned(),
+        // Behind the name of the file may stand what it is, in brackets.
+        expected: row[expected].split(" (").next().unwrap_or_default().to_owned(),
+        made_by: row[made_by].to_owned(),
+    };
+    reader.records().map(|row| listed(row.unwrap())).collect()
 }
 
 #[test]
