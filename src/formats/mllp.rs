@@ -68,6 +68,9 @@ enum State {
     Ending,
 }
 
+/// A frame that grows beyond this is a long one.
+const LONG_BYTES: usize = 1024 * 1024;
+
 impl Decoder {
     pub fn new(frame_bytes_max: usize) -> Self {
         Self { frame_bytes_max, state: State::Outside, buffer: Vec::new(), skipped: 0 }
@@ -163,6 +166,11 @@ impl Decoder {
     fn keep(&mut self, bytes: &[u8]) {
         let room = self.frame_bytes_max - self.buffer.len();
         let (kept, skipped) = bytes.split_at(room.min(bytes.len()));
+        if self.buffer.len() + kept.len() > LONG_BYTES {
+            // Room for the longest, of which only what arrives is ever touched: growing step by step would leave the
+            // steps behind.
+            self.buffer.reserve_exact(room);
+        }
         self.buffer.extend_from_slice(kept);
         self.skipped += skipped.len();
     }

@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
+
 use crate::clinical::mapping::language::Format;
 use crate::clock::Clock;
 use crate::diagnostic::Diagnostic;
@@ -114,7 +116,7 @@ fn take_up(
     };
     let (ack, answer) = acknowledge(clock, content, verdict, false).unzip();
     let answer = answer.flatten().unwrap_or_default();
-    Message::put(&mut change, id, &after.scope(), facts, (ack, &answer), kept.raw.into());
+    Message::put(&mut change, id, &after.scope(), facts, (ack, &answer), Bytes::copy_from_slice(&kept.raw));
     Ok(Again::Accepted(after, change))
 }
 

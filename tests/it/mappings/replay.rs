@@ -82,7 +82,6 @@ async fn a_mapped_message_is_read_again_beside_itself_and_never_over_it() {
 
     folder.write(CODES, &folder.read(CODES).replace("K,2823-3,Potassium", "K,2951-2,Sodium"));
     gateway.restart().await;
-    let clinician = gateway.sign_in(crate::harness::CLINIC, "clinician").await;
     gateway.operate("POST", &path, &Value::Null).await.done();
     gateway.wait_until_quiet().await;
     let third = gateway.ids()[2];

@@ -50,6 +50,9 @@ fn share(bytes: usize, memory: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, 
     })
 }
 
+/// A file that grows beyond this is a long one.
+const LONG_BYTES: usize = 1024 * 1024;
+
 pub(super) struct Draft {
     pub(super) name: String,
     pub(super) bytes: Bytes,
@@ -83,6 +86,10 @@ impl Draft {
         let (over, new) = data.split_at(data.len().min(length - start));
         if let Some(old) = self.bytes.bytes.get_mut(start..start + over.len()) {
             old.copy_from_slice(over);
+        }
+        if end > LONG_BYTES {
+            // Room for the longest, of which only what arrives is ever touched.
+            self.bytes.bytes.reserve_exact(max - self.bytes.bytes.len());
         }
         self.bytes.bytes.extend_from_slice(new);
         self.is_touched = true;
