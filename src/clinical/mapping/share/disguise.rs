@@ -94,6 +94,8 @@ pub(super) struct Disguise<'a> {
     pub(super) types: Vec<String>,
 }
 
+const RESULT_SEGMENT: &str = "OBX";
+
 impl Disguise<'_> {
     /// Looks at a leaf before any is changed: no replacement may be a word that was sent.
     pub(super) fn note(&mut self, leaf: &Leaf) {
@@ -187,6 +189,12 @@ impl Disguise<'_> {
             && let (Some(slot), Some(sent)) = (others.get_mut(at), text.chars().nth(at))
         {
             *slot = sent;
+        }
+        // A result that lost the line break before it stays swallowed, for the same reason.
+        if text.ends_with(RESULT_SEGMENT) {
+            for (slot, letter) in others.iter_mut().rev().zip(RESULT_SEGMENT.chars().rev()) {
+                *slot = letter;
+            }
         }
         self.put_all(message, leaf, &others, copy)
     }
