@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -28,6 +27,7 @@ use crate::crash::process::Home;
 use crate::crash::process::SENDER;
 use crate::harness::PATIENCE;
 use crate::harness::option;
+use crate::harness::until;
 
 const RESIDENT_MAX: u64 = 256 << 20;
 /// Messages of the good sender while the others are there.
@@ -138,15 +138,11 @@ fn with_document(by: By, number: usize, document_bytes: usize) -> Vec<u8> {
 
 /// Waits until so many messages are mapped.
 async fn mapped(home: &Home, count: usize) {
-    let deadline = Instant::now() + 6 * PATIENCE;
-    loop {
+    until(async || {
         let listed = home.ask(&["message", "list", "--state", "mapped"]).await;
-        if listed.lines().count() >= count {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{listed}\n{}", home.log());
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+        (listed.lines().count() >= count).then_some(())
+    })
+    .await;
 }
 
 async fn a_document_costs_at_most(by: By, percent: u64) {
@@ -154,16 +150,16 @@ async fn a_document_costs_at_most(by: By, percent: u64) {
     let home = Home::furnish(&cliniko).await;
     let mut life = home.spawn();
     let (doors, _) = life.ready().await.unwrap_or_else(|why| panic!("{why}: {}", home.log()));
-    let mut line = Line::open(by, doors).await.unwrap();
+    let mut door = Line::open(by, doors).await.unwrap();
     // The first makes room for what every message needs, and fills the store's cache of pages.
     for number in 0..4 {
-        line.send(&format!("small-{number}"), &with_document(by, number, 4 << 20)).await.unwrap();
+        door.send(&format!("small-{number}"), &with_document(by, number, 4 << 20)).await.unwrap();
     }
     mapped(&home, 4).await;
 
     let message = with_document(by, 4, DOCUMENT_BYTES);
     let before = life.resident_from_here();
-    line.send("large", &message).await.unwrap();
+    door.send("large", &message).await.unwrap();
     mapped(&home, 5).await;
     let cost = life.resident_peak().saturating_sub(before);
     let times_hundred = cost * 100 / message.len() as u64;

@@ -354,7 +354,9 @@ async fn r05_swapped_rows_are_refused(room: Room) {
 async fn long_values_come_back_whole_and_leave_nothing_behind(room: Room) {
     let store = room.store().await;
     let scope = clinic("north");
-    let long = |seed: u8, bytes: usize| -> Vec<u8> { (0..bytes).map(|at| (at % 251) as u8 ^ seed).collect() };
+    let long = |seed: u8, bytes: usize| -> Vec<u8> {
+        (0..=250).cycle().take(bytes).map(|it: u8| it ^ seed).collect()
+    };
     let parts = || store.backend().scan(&Scan::all(Table::Parts)).unwrap();
     let found = |key: &[u8]| store.get_sealed(Table::Messages, key, &scope).unwrap();
     let keep = async |key: &[u8], value: &[u8]| {
