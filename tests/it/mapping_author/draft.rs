@@ -66,3 +66,20 @@ fn a_result_without_status_holds() {
     assert_eq!(reading.status, Status::Held);
     assert!(draft.questions.iter().any(|it| it.contains("final")), "{:?}", draft.questions);
 }
+
+#[test]
+fn a_code_is_suggested_for_another_unit_of_the_same_property_and_for_no_other() {
+    let powers = drafted(&HL7.replace("131|g/L|115-165", "13.1|g/dL|11.5-16.5"));
+    assert!(file(&powers, "codes.csv").contains("HB,718-7,Haemoglobin"), "{}", file(&powers, "codes.csv"));
+    let masses =
+        drafted(&HL7.replace("HB^Haemoglobin||131|g/L|115-165", "CREA^Creatinine||1.1|mg/dL|0.6-1.2"));
+    assert!(file(&masses, "codes.csv").contains("# CREA,,"), "{}", file(&masses, "codes.csv"));
+}
+
+#[test]
+fn no_zone_is_guessed_where_times_have_offsets_of_another() {
+    assert!(file(&drafted(HL7), "mapping.toml").contains("time_zone = \"Europe/London\""));
+    let elsewhere = drafted(&HL7.replace("|20260301090000|", "|20260301090000-0700|"));
+    let mapping = file(&elsewhere, "mapping.toml");
+    assert!(!mapping.contains("\ntime_zone") && mapping.contains("`-0700`"), "{mapping}");
+}
