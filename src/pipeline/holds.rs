@@ -382,12 +382,10 @@ fn replaying(desk: Desk<'_>, by: By<'_>, id: MessageId, with: With) -> Result<St
         With::Now => None,
         With::Then => Some(remembered(desk.store, before.mapping.as_deref())?),
     };
-    let waiting = || Standing::new(State::Waiting, before.feed.clone());
     let mut step = match before.state {
-        State::Held => Step { id, after: waiting(), before: Some(before), change: Change::new() },
-        // Nobody sent a further reading, so no feed decides about it.
-        State::Rejected if is_further_reading(desk, id, &before)? => {
-            Step { id, after: waiting(), before: Some(before), change: Change::new() }
+        State::Held => {
+            let after = Standing::new(State::Waiting, before.feed.clone());
+            Step { id, after, before: Some(before), change: Change::new() }
         }
         State::Rejected => match again::decide(desk, id, &before)? {
             Again::Accepted(after, change) => Step { id, before: Some(before), after, change },
@@ -402,11 +400,6 @@ fn replaying(desk: Desk<'_>, by: By<'_>, id: MessageId, with: With) -> Result<St
     job.body.mapping = mapping;
     job.put(&mut step.change);
     Ok(step)
-}
-
-fn is_further_reading(desk: Desk<'_>, id: MessageId, before: &Standing) -> Result<bool, store::Error> {
-    let kept = message::load(desk.store, id, &before.scope())?;
-    Ok(kept.is_some_and(|it| it.header.read_again.is_some()))
 }
 
 /// The message once more, under an id of its own: nobody is owed an answer to it, and no repetition finds it.

@@ -21,6 +21,8 @@ pub const HL7V2_XML: &str = "hl7v2-xml";
 pub const SECTIONS: [&str; 7] = ["message", "patient", "report", "panel", "result", "specimen", "note"];
 /// Segments in which every populated field must be used or ignored by name.
 pub const RESULT_SEGMENTS: [&str; 4] = ["OBR", "OBX", "NTE", "SPM"];
+/// The one that is looked for inside others, where the line break before it is missing.
+pub const RESULT_SEGMENT: &str = "OBX";
 /// The parts of a declared date, as `format` names them.
 pub const DATE_PARTS: [&str; 6] = ["YYYY", "MM", "DD", "HH", "mm", "ss"];
 /// FHIR's resources that carry results.

@@ -30,12 +30,6 @@ const NAMES: [(&str, &str); 20] = [
 
 /// The URI of a coding system as CWE.3 names it: by table 0396, by an HL7 table's number, or by its OID.
 pub fn uri(name: &str) -> Option<System> {
-    // Nearly every code is of one of these two.
-    match name {
-        "LN" => return Some(System(System::LOINC.to_owned())),
-        "L" => return None,
-        _ => {}
-    }
     let name = name.trim();
     if let Some((_, uri)) = NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
         return Some(System((*uri).to_owned()));
@@ -44,8 +38,7 @@ pub fn uri(name: &str) -> Option<System> {
     if let Some(table) = name.strip_prefix("HL7").filter(|rest| digits(rest)) {
         return Some(System(format!("http://terminology.hl7.org/CodeSystem/v2-{table}")));
     }
-    let starts_as_oid = name.starts_with(|c: char| c.is_ascii_digit());
-    let oid = starts_as_oid && name.split('.').count() > 2 && name.split('.').all(digits);
+    let oid = name.split('.').all(digits) && name.split('.').count() > 2;
     oid.then(|| System(format!("urn:oid:{name}")))
 }
 

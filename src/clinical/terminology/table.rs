@@ -332,13 +332,12 @@ fn check_header(text: &str, header: &[String], kind: TableKind) -> Option<Proble
 
 /// The line of the row at a place, from one. The reader's place may be that of comments before the row.
 fn line_of(text: &str, position: Option<&csv::Position>) -> usize {
-    let begins = position.and_then(|it| usize::try_from(it.byte()).ok()).unwrap_or_default();
-    // Of CR LF the first ends a row for the reader.
-    let begins = begins + usize::from(text.get(begins..).is_some_and(|rest| rest.starts_with('\n')));
-    let before = text.get(..begins).unwrap_or_default().lines().count();
+    let Some(position) = position else { return 1 };
+    let [begins, line] =
+        [position.byte(), position.line()].map(|it| usize::try_from(it).unwrap_or(usize::MAX));
+    // Of CR LF the first ends a row for the reader, so the rest of that line counts as a blank one before this row.
     let rest = text.get(begins..).unwrap_or_default();
-    let skipped = rest.lines().take_while(|line| line.starts_with('#') || line.trim().is_empty()).count();
-    before + skipped + 1
+    line + rest.lines().take_while(|line| line.starts_with('#') || line.trim().is_empty()).count()
 }
 
 /// Cells may be left out at a row's end, but not those that every row needs.

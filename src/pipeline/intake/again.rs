@@ -51,6 +51,10 @@ pub(in crate::pipeline) fn decide(
 ) -> Result<Again, store::Error> {
     let kept = message::load(store, id, &before.scope())?;
     let kept = kept.ok_or(store::Error::Damaged { table: Table::Messages })?;
+    if kept.header.read_again.is_some() {
+        // Nobody sent a further reading, so no feed decides about it.
+        return Ok(Again::Accepted(Standing::new(State::Waiting, before.feed.clone()), Change::new()));
+    }
     let feed = before.feed.as_deref().and_then(|name| feeds.named(name));
     let serving = match mappings {
         Which::Own(_) => None,

@@ -22,6 +22,7 @@ use crate::clinical::mapping::inbound::ledger::Use;
 use crate::clinical::mapping::inbound::outline::Order;
 use crate::clinical::mapping::inbound::outline::Patient;
 use crate::clinical::mapping::language::Field;
+use crate::clinical::mapping::language::RESULT_SEGMENT;
 use crate::clinical::mapping::language::RESULT_SEGMENTS;
 use crate::clinical::mapping::plan::Decision;
 use crate::clinical::mapping::plan::Mapping;
@@ -426,8 +427,7 @@ impl<'a, 'm> Reader<'a, 'm> {
 
     /// Holds where a result stands inside another segment, because the line break before it is missing.
     fn tell_swallowed(&mut self, segment: Segment<'m>) {
-        const NAME: &str = "OBX";
-        if memmem::rfind(segment.raw().as_bytes(), NAME.as_bytes()).is_none_or(|at| at == 0) {
+        if memmem::rfind(segment.raw().as_bytes(), RESULT_SEGMENT.as_bytes()).is_none_or(|at| at == 0) {
             return;
         }
         let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -436,7 +436,7 @@ impl<'a, 'm> Reader<'a, 'm> {
             |text: &str| matches!(text.len(), 2 | 3) && text.bytes().all(|byte| byte.is_ascii_uppercase());
         let begins_after = |number: &u32| {
             let [before, set_id, kind] = [0, 1, 2].map(|more| segment.field(number + more).raw());
-            before.ends_with(NAME) && is_digits(set_id) && is_type(kind)
+            before.ends_with(RESULT_SEGMENT) && is_digits(set_id) && is_type(kind)
         };
         if let Some(number) = (1..=segment.field_count()).find(begins_after) {
             let help = "ask the sender to end every segment with a carriage return";

@@ -4,6 +4,7 @@ use encoding_rs::Encoding;
 use jiff::tz::TimeZone;
 
 use crate::clinical::attachment;
+use crate::clinical::mapping::language::RESULT_SEGMENT;
 use crate::clinical::mapping::share::dates;
 use crate::clinical::mapping::share::leaf::Form;
 use crate::clinical::mapping::share::leaf::Leaf;
@@ -93,8 +94,6 @@ pub(super) struct Disguise<'a> {
     /// Types of FHIR, which stay in a reference.
     pub(super) types: Vec<String>,
 }
-
-const RESULT_SEGMENT: &str = "OBX";
 
 impl Disguise<'_> {
     /// Looks at a leaf before any is changed: no replacement may be a word that was sent.
